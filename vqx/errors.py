@@ -1,0 +1,41 @@
+"""Errors a user can mend. Entry points print them as one line and exit non-zero, without a traceback."""
+
+
+class VqxError(Exception):
+    """A mistake or lack outside vqx's code: the message names the thing and the remedy, in one line."""
+
+
+class ConfigError(VqxError):
+    """A configuration that cannot be run as written."""
+
+
+class DataError(VqxError):
+    """A data set that is missing, unreadable or of the wrong shape."""
+
+
+class WeightsMissing(VqxError):
+    """Pretrained weights that are neither configured, nor cached, nor downloadable."""
+
+
+class RunLocked(VqxError):
+    """Another process holds this run's folder."""
+
+
+class CheckpointError(VqxError):
+    """No usable checkpoint where one is needed."""
+
+
+class ContractBroken(VqxError):
+    """A quantizer (or model) that does not keep its contract; training it would give wrong numbers."""
+
+
+class Diverged(VqxError):
+    """The loss became NaN or infinite at a known step."""
+
+
+class Interrupted(VqxError):
+    """The run was asked to stop by a signal and has saved its state; the same command resumes it."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
