@@ -1,0 +1,155 @@
+"""Where conf/ is, what of a configuration is a run's identity, and its names.
+
+Light on purpose: `report` and the "already done" path of `train` import this without torch.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# Where and how a run is executed and watched: dotted patterns of keys that change no number beyond
+# float tolerance, and so are no part of a run's signature.
+NOT_IDENTITY = (
+    "hydra",
+    "logger",
+    "results",
+    "cache_dir",
+    "*.cache_dir",
+    "*.local_sources",
+    "*.weights",
+    "*.workers",
+    "trainer.devices",
+    "trainer.device",
+    "trainer.accumulation",
+    "trainer.log_every",
+    "trainer.evaluate_every",
+    "trainer.checkpoint_every",
+    "trainer.evaluation_batch_size",
+)
+SIGNATURE_LENGTH = 10
+
+
+def conf_dir() -> Path:
+    """The folder of configuration groups: beside the package, or inside it in an installed wheel."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a plain configuration that can change a run's numbers.
+
+    Nulls are left out, so that a feature added later as null keeps the signatures of old runs.
+    """
+    return _prune(config, prefix="")
+
+
+def _prune(node: Mapping[str, Any], *, prefix: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        if value is None or any(fnmatch(path, pattern) for pattern in NOT_IDENTITY):
+            continue
+        kept[str(key)] = _prune(value, prefix=f"{path}.") if isinstance(value, Mapping) else value
+    return kept
+
+
+def signature(config: Mapping[str, Any]) -> str:
+    """Hash of a resolved configuration's identity: equal for equal numbers, whatever the order.
+
+    The whole configuration is hashed, not its difference from the defaults: a default that changes
+    later gives a new folder.
+    """
+    text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:SIGNATURE_LENGTH]
+
+
+def slug(config: Mapping[str, Any]) -> str:
+    """The readable part of a run's folder: quantizer, its knobs, data set and seed."""
+    groups = group_names()
+    knobs = {
+        key: value
+        for key, value in identity(config).items()
+        if key not in groups and key != "seed" and not isinstance(value, Mapping)
+    }
+    words = [_class_name(config.get("quantizer")), *(f"{k}{_plain(v)}" for k, v in knobs.items())]
+    data = config.get("data") or {}
+    words += [str(data.get("name", _class_name(data))), f"seed{config.get('seed', 0)}"]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", "-".join(words))[:100]
+
+
+def run_name(config: Mapping[str, Any]) -> str:
+    """Name of a run's folder, from its resolved configuration."""
+    return f"{slug(config)}-{signature(config)}"
+
+
+def _class_name(node: Any) -> str:
+    target = node.get("_target_", "none") if isinstance(node, Mapping) else "none"
+    return str(target).rsplit(".", 1)[-1].lower()
+
+
+def _plain(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def group_names() -> set[str]:
+    """Names of the configuration groups: the folders of conf/."""
+    return {path.name for path in conf_dir().iterdir() if path.is_dir()}
+
+
+def resolved_identity(root: "DictConfig") -> dict[str, Any]:
+    """The resolved configuration without the keys that do not count.
+
+    Those are dropped *before* resolving: `data.root: ${cache_dir}/data` is a place, not a number.
+    """
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(root, resolve=False)
+    assert isinstance(plain, dict)
+    kept = _without_places(identity({str(k): v for k, v in plain.items()}))
+    resolved = OmegaConf.to_container(OmegaConf.create(kept), resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _without_places(node: dict[str, Any]) -> dict[str, Any]:
+    """`node` without values that are interpolated from a key that does not count."""
+    place = re.compile(r"\$\{(results|cache_dir|hydra[.:][^}]*)\}")
+    kept: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            kept[key] = _without_places(value)
+        elif not (isinstance(value, str) and place.search(value)):
+            kept[key] = value
+    return kept
+
+
+def register_resolvers() -> None:
+    """Make `${run_name:}` and `${signature:}` known to OmegaConf; both read the whole configuration."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver(
+        "run_name", lambda *, _root_: run_name(resolved_identity(_root_)), replace=True
+    )
+    OmegaConf.register_new_resolver(
+        "signature", lambda *, _root_: signature(resolved_identity(_root_)), replace=True
+    )
+
+
+def interpolated_keys(node: Any) -> Iterator[str]:
+    """Root keys that any interpolation in an unresolved plain configuration reads."""
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from interpolated_keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from interpolated_keys(value)
+    elif isinstance(node, str):
+        yield from re.findall(r"\$\{([A-Za-z_]\w*)(?=[.\[}])", node)

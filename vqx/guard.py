@@ -1,0 +1,112 @@
+"""Clear lines for configurations that cannot be meant: orphan keys, misspelt groups and options.
+
+Hydra accepts `+experimnt=x` as a new root key, and an experiment's `levels` beside `quantizer=vq`:
+both would train something other than what was asked for.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from vqx.config import conf_dir, group_names, interpolated_keys
+from vqx.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def check_root_keys(config: "DictConfig") -> None:
+    """Refuse root keys that are no group, not in config.yaml and read by no interpolation.
+
+    Raises ConfigError naming the key, who else has it, and the nearest known name.
+    """
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    known = group_names() | _base_keys()
+    used = set(interpolated_keys(plain))
+    for key in plain:
+        if str(key) not in known | used:
+            raise ConfigError(_orphan_message(str(key), known=known, config=plain))
+
+
+def _orphan_message(key: str, *, known: set[str], config: dict[Any, Any]) -> str:
+    owners = owners_of(key)
+    if owners:
+        return f"nothing reads '{key}' in this configuration: it belongs to {' or '.join(owners)}"
+    return f"unknown key '{key}': nothing reads it{nearest(key, known | set(map(str, config)) - {key})}"
+
+
+def owners_of(key: str) -> list[str]:
+    """Choices (`quantizer=fsq`) whose file holds `key` at the root of the configuration."""
+    import yaml
+
+    owners = []
+    for path in sorted(conf_dir().glob("*/*.yaml")):
+        text = path.read_text()
+        if "@package _global_" in text and key in (yaml.safe_load(text) or {}):
+            owners.append(f"{path.parent.name}={path.stem}")
+    return owners
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """A suggestion to hang on a message, or nothing."""
+    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def explain(error: Exception) -> str:
+    """One clear line for an error of Hydra or OmegaConf about what the user typed."""
+    text = "\n".join(filter(None, [str(error), str(error.__cause__ or "")]))
+    if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
+        return _unknown_choice(match[1], match[2])
+    if match := re.search(r"Could not override '([\w/.@]+)'", text):
+        return _unknown_option(match[1])
+    if match := re.search(r"Key '(\w+)' is not in struct\s+full_key: ([\w.]+)", text):
+        return _unknown_option(match[2])
+    if match := re.search(r"Missing mandatory value: ([\w.]+)", text):
+        return f"'{match[1]}' has no default: give it as {match[1]}=..."
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _unknown_choice(group: str, choice: str) -> str:
+    choices = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    if not choices:
+        return f"there is no group '{group}'{nearest(group, group_names())}"
+    return (
+        f"there is no {group}={choice}{nearest(choice, choices)}; {group} is one of: "
+        + ", ".join(choices)
+    )
+
+
+def _unknown_option(key: str) -> str:
+    root = key.split(".")[0]
+    owners = owners_of(key)
+    if owners:
+        return f"'{key}' is no option here: it belongs to {' or '.join(owners)}"
+    known = _base_keys() | group_names() | _all_option_keys()
+    hint = nearest(key, known)
+    where = f" of {root}" if "." in key and root in group_names() else ""
+    return f"'{key}' is no option{where}{hint}; `python -m vqx.train --cfg job` prints them all"
+
+
+def _base_keys() -> set[str]:
+    import yaml
+
+    return set(yaml.safe_load((conf_dir() / "config.yaml").read_text())) - {"defaults"}
+
+
+def _all_option_keys() -> set[str]:
+    """Dotted names of the options in every group file, for suggestions."""
+    import yaml
+
+    keys: set[str] = set()
+    for path in conf_dir().glob("*/*.yaml"):
+        text = path.read_text()
+        top = yaml.safe_load(text)
+        if isinstance(top, dict):
+            prefix = "" if "@package _global_" in text else f"{path.parent.name}."
+            keys.update(f"{prefix}{key}" for key in top if key != "defaults")
+    return keys
