@@ -1,0 +1,22 @@
+"""Data sets: sources -> uint8 batches (B, C, H, W) -> the device.
+
+Each configuration of conf/data names a function here that takes plain keywords and returns `Data`.
+"""
+
+from vqx.data.batches import EvaluationBatches, evaluation_batches, train_batches
+from vqx.data.image_folder import folder
+from vqx.data.image_set import Data, ImageSet, Views
+from vqx.data.photographs import photos
+from vqx.data.torchvision_sets import torchvision_images
+
+__all__ = [
+    "Data",
+    "EvaluationBatches",
+    "ImageSet",
+    "Views",
+    "evaluation_batches",
+    "folder",
+    "photos",
+    "torchvision_images",
+    "train_batches",
+]

@@ -1,0 +1,55 @@
+"""An image set held in memory as one uint8 tensor.
+
+Axes: N images, C channels, T side of a stored image.
+"""
+
+from collections.abc import Generator, Iterable
+
+from torch import Tensor
+
+from vqx.data.image_set import ImageSet, Views
+from vqx.data.windows import cut_windows, mirror
+from vqx.errors import DataError
+
+
+class TensorImages(ImageSet):
+    """`images` uint8 (N, C, T, T), T >= image_size; read without a loop over images.
+
+    `channels` = 3 with one stored channel repeats it, batch by batch.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        *,
+        name: str,
+        split: str,
+        image_size: int,
+        description: str,
+        channels: int | None = None,
+    ) -> None:
+        if not len(images):
+            raise DataError(f"data set '{name}' has no images in its {split} split")
+        self.images = images
+        self.name = name
+        self.split = split
+        self.channels = images.shape[1] if channels is None else channels
+        self.image_size = image_size
+        self.description = description
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(
+        self, views: Iterable[Views], *, workers: int = 0
+    ) -> Generator[Tensor | None, None, None]:
+        """See `ImageSet.read`; memory needs no workers."""
+        for view in views:
+            yield self._take(view)
+
+    def _take(self, view: Views) -> Tensor:
+        batch = cut_windows(self.images, view.indices, view.position, self.image_size)
+        batch = mirror(batch, view.flip)
+        if batch.shape[1] == self.channels:
+            return batch
+        return batch.expand(-1, self.channels, -1, -1).contiguous()

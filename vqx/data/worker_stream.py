@@ -1,0 +1,62 @@
+"""Reading ahead in worker processes that outlive signals and are never left behind."""
+
+import signal
+from collections.abc import Iterable, Iterator
+from multiprocessing.util import Finalize
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    # Ctrl-C and schedulers signal the whole process group. The parent answers by saving its state,
+    # for which it still needs its workers; they end when it closes them or is gone.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _as_is(item: Any) -> Any:
+    return item
+
+
+class WorkerStream(Iterator[Any]):
+    """`dataset[request]` for each request, in order, computed ahead by `workers` processes.
+
+    0 workers compute in this process. `start_method` is multiprocessing's; None is Python's
+    default. `close()` ends the workers; so does the end of this process, however it comes.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        requests: Iterable[Any],
+        *,
+        workers: int,
+        start_method: str | None = None,
+    ) -> None:
+        loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=requests,
+            num_workers=workers,
+            collate_fn=_as_is,
+            worker_init_fn=_leave_signals_to_parent,
+            multiprocessing_context=start_method if workers else None,
+            # The loader draws a seed, even with 0 workers: not from the default generator.
+            generator=torch.Generator(),
+        )
+        self._iterator = iter(loader)
+        self._finalize = None
+        if workers:
+            # Python joins its daemons when it exits; these ignore SIGTERM, so end them before.
+            shut_down = self._iterator._shutdown_workers  # type: ignore[attr-defined]
+            self._finalize = Finalize(self, shut_down, exitpriority=1)
+
+    def __next__(self) -> Any:
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """End the workers and wait for them; does nothing the second time."""
+        if self._finalize is not None:
+            self._finalize()
