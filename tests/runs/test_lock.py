@@ -17,18 +17,18 @@ import pytest
 from vqx.errors import RunLocked, VqxError
 from vqx.runs.lock import RunLock, is_held
 
-HOLD = """
+HOLD = r"""
 import os, subprocess, sys, time
 from pathlib import Path
 from vqx.runs.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     if "fork" in sys.argv and os.fork() == 0:
-        print("child", os.getpid(), flush=True)
+        os.write(1, b"child %d\n" % os.getpid())
         time.sleep(60)
     if "spawn" in sys.argv:
         child = subprocess.Popen(["sleep", "60"], close_fds=False)
         print("child", child.pid, flush=True)
-    print("held", flush=True)
+    os.write(1, b"held\n")
     sys.stdin.read()
 """
 
