@@ -37,7 +37,7 @@ SIGNATURE_LENGTH = 10
 
 
 def conf_dir() -> Path:
-    """The folder of configuration groups: beside the package, or inside it in an installed wheel."""
+    """The folder of configuration groups: beside the package, or inside it in a wheel."""
     package = Path(__file__).resolve().parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
@@ -132,7 +132,7 @@ def _without_places(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def register_resolvers() -> None:
-    """Make `${run_name:}` and `${signature:}` known to OmegaConf; both read the whole configuration."""
+    """Make `${run_name:}` and `${signature:}` of the whole configuration known to OmegaConf."""
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver(

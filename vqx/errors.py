@@ -1,8 +1,8 @@
-"""Errors a user can mend. Entry points print them as one line and exit non-zero, without a traceback."""
+"""Errors a user can mend: entry points print them as one line and exit non-zero."""
 
 
 class VqxError(Exception):
-    """A mistake or lack outside vqx's code: the message names the thing and the remedy, in one line."""
+    """A mistake or lack outside vqx's code; the one-line message names the thing and the remedy."""
 
 
 class ConfigError(VqxError):
@@ -26,7 +26,7 @@ class CheckpointError(VqxError):
 
 
 class ContractBroken(VqxError):
-    """A quantizer (or model) that does not keep its contract; training it would give wrong numbers."""
+    """A quantizer that does not keep its contract: training it would give wrong numbers."""
 
 
 class Diverged(VqxError):
@@ -34,7 +34,7 @@ class Diverged(VqxError):
 
 
 class Interrupted(VqxError):
-    """The run was asked to stop by a signal and has saved its state; the same command resumes it."""
+    """A signal asked the run to stop; its state is saved and the same command resumes it."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

@@ -36,7 +36,8 @@ def _orphan_message(key: str, *, known: set[str], config: dict[Any, Any]) -> str
     owners = owners_of(key)
     if owners:
         return f"nothing reads '{key}' in this configuration: it belongs to {' or '.join(owners)}"
-    return f"unknown key '{key}': nothing reads it{nearest(key, known | set(map(str, config)) - {key})}"
+    hint = nearest(key, known | {str(other) for other in config if other != key})
+    return f"unknown key '{key}': nothing reads it{hint}"
 
 
 def owners_of(key: str) -> list[str]:

@@ -98,7 +98,7 @@ assert path.read_text() == '{\\n "step": 1\\n}\\n', path.read_text()
 assert lines.read_text() == '{"step": 1}\\n', lines.read_text()[:100]
 assert sorted(p.name for p in folder.iterdir()) == ["a.json", "metrics.jsonl"]
 """
-    shell = f"mount -t tmpfs -o size=64k none {tmp_path} || exit 77; exec $0 -c \"$1\" {tmp_path}"
+    shell = f'mount -t tmpfs -o size=64k none {tmp_path} || exit 77; exec $0 -c "$1" {tmp_path}'
     command = ["unshare", "-rm", "sh", "-c", shell, sys.executable, program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     if done.returncode != 0 and "AssertionError" not in done.stderr:
@@ -129,7 +129,10 @@ def test_json_and_lines_keep_every_bit(tmp_path_factory: Any, record: dict[str, 
 
 
 def _write_lines(path: Path, steps: list[int], torn: str = "") -> None:
-    path.write_text("".join(json.dumps({"step": s, "loss": s / 3}) + "\n" for s in steps) + torn)
+    path.write_text(
+        "".join(json.dumps({"step": s, "kind": "train", "loss": s / 3}) + "\n" for s in steps)
+        + torn
+    )
 
 
 @given(
@@ -142,15 +145,24 @@ def test_resume_keeps_each_step_once(
 ) -> None:
     path = tmp_path_factory.mktemp("metrics") / "metrics.jsonl"
     _write_lines(path, steps, torn)
-    truncate_metrics(path, step=cut)
+    truncate_metrics(path, step=cut, evaluated_step=cut)
     for step in range(cut + 1, 32):
-        append_line(path, {"step": step})
+        append_line(path, {"step": step, "kind": "train"})
     kept = [record["step"] for record in read_lines(path)]
     assert kept == [s for s in steps if s <= cut] + list(range(cut + 1, 32))
 
 
+def test_an_evaluation_that_no_checkpoint_knows_of_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [(2, "train"), (2, "evaluate"), (4, "train"), (4, "evaluate")]
+    for step, kind in lines:
+        append_line(path, {"step": step, "kind": kind})
+    truncate_metrics(path, step=4, evaluated_step=2)
+    assert [(r["step"], r["kind"]) for r in read_lines(path)] == lines[:3]
+
+
 def test_lines_of_a_new_run_are_none(tmp_path: Path) -> None:
-    truncate_metrics(tmp_path / "metrics.jsonl", step=0)
+    truncate_metrics(tmp_path / "metrics.jsonl", step=0, evaluated_step=-1)
     assert read_lines(tmp_path / "metrics.jsonl") == []
 
 

@@ -114,10 +114,12 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def truncate_metrics(path: Path, *, step: int) -> None:
-    """Drop what metrics.jsonl holds beyond `step`, and a torn last line, in one step.
+def truncate_metrics(path: Path, *, step: int, evaluated_step: int) -> None:
+    """Drop what metrics.jsonl holds beyond a checkpoint, and a torn last line, in one step.
 
-    The steps after a checkpoint are trained again on resume: kept lines would then be doubled.
+    What follows `step` is trained again on resume, and what follows `evaluated_step` measured
+    again: kept lines would then be doubled.
     """
-    kept = [record for record in read_lines(path) if record["step"] <= step]
+    last = {"train": step, "evaluate": evaluated_step}
+    kept = [record for record in read_lines(path) if record["step"] <= last[record["kind"]]]
     write_text_atomic(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))

@@ -119,6 +119,7 @@ class Heartbeat:
         self,
         *,
         step: int,
+        steps: int | None = None,
         eta_seconds: float | None = None,
         images_per_second: float | None = None,
         message: str = "",
@@ -131,6 +132,7 @@ class Heartbeat:
             self._status = replace(
                 self._status,
                 step=step,
+                steps=self._status.steps if steps is None else steps,
                 eta_seconds=eta_seconds,
                 images_per_second=images_per_second,
                 message=message,

@@ -1,0 +1,50 @@
+"""The trainer's settings: what is refused, and intervals in steps or epochs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vqx.config import conf_dir
+from vqx.errors import ConfigError
+from vqx.training.settings import TrainerSettings, steps_of
+
+
+def default(**changes):
+    config = yaml.safe_load(Path(conf_dir() / "trainer/default.yaml").read_text())
+    return TrainerSettings.from_config({**config, **changes})
+
+
+def test_the_default_file_is_accepted():
+    assert default().batch_size >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"precision": "fp8"}, "fp32, bf16 or fp16; got 'fp8'"),
+        ({"batch_size": 0}, "trainer.batch_size must be at least 1"),
+        ({"batch_size": 2.5}, "trainer.batch_size must be a whole number"),
+        ({"learning_rate": 0}, "trainer.learning_rate must be positive"),
+        ({"ema_decay": 1.0}, "between 0 and 1"),
+        ({"batch_size": 4, "devices": 3, "accumulation": 2}, "devices=3 x accumulation=2"),
+        ({"step": 5}, "'trainer.step' is no option \\(did you mean 'steps'"),
+    ],
+)
+def test_a_wrong_setting_is_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        default(**change)
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps"),
+    [(7, 7), ("2 epochs", 21), ("1 epoch", 10), ("0.01 epochs", 1), (None, None)],
+)
+def test_intervals_are_steps_or_epochs(interval, steps):
+    assert steps_of(interval, name="steps", steps_per_epoch=10.4) == steps
+
+
+@pytest.mark.parametrize("interval", [0, -1, "often", "2 weeks", "0 epochs", True, 1.5])
+def test_other_intervals_are_refused(interval):
+    with pytest.raises(ConfigError, match=r"trainer\.log_every must be"):
+        steps_of(interval, name="log_every", steps_per_epoch=10)

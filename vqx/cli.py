@@ -1,0 +1,61 @@
+"""How every command of vqx ends when something is wrong: one line, and a non-zero exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vqx.errors import Interrupted, VqxError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_TRACEBACK = "HYDRA_FULL_ERROR"
+
+
+def hydra_entry(task: "Callable[[DictConfig], Any]") -> None:
+    """Run `task` under Hydra with vqx's configuration, and turn what goes wrong into one line.
+
+    With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
+    """
+    import hydra
+
+    from vqx.config import conf_dir, register_resolvers
+
+    register_resolvers()
+    full = os.environ.get(_TRACEBACK) == "1"
+    os.environ[_TRACEBACK] = "1"  # Hydra then lets exceptions through to us
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+    except Exception as error:
+        _end(error, full=full)
+    finally:
+        if not full:
+            del os.environ[_TRACEBACK]
+
+
+def guarded(command: Callable[[], int | None]) -> None:
+    """Run a command that is not Hydra's, and exit with its code."""
+    try:
+        sys.exit(command() or 0)
+    except Exception as error:
+        _end(error, full=os.environ.get(_TRACEBACK) == "1")
+
+
+def _end(error: Exception, *, full: bool) -> NoReturn:
+    """Print `error` as one line if it is the user's to mend, else with its traceback, and exit."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from vqx.guard import explain
+
+    if full:
+        traceback.print_exc()
+    elif isinstance(error, VqxError):
+        print(f"vqx: {error}", file=sys.stderr)
+    elif isinstance(error, HydraException | OmegaConfBaseException):
+        print(f"vqx: {explain(error)}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    sys.exit(128 + error.signal_number if isinstance(error, Interrupted) else 1)

@@ -1,0 +1,90 @@
+"""Checkpoints that survive a kill at any instant, and prove that they did.
+
+A file is named step-<step>-<sha256 prefix>.pt: it appears by one rename, complete, and its name
+says what its bytes must hash to. Only tensors and plain values are stored, so that loading with
+`weights_only=True` is enough and a folder from a stranger cannot run code.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vqx.errors import CheckpointError
+from vqx.runs.files import atomic_file
+
+KEEP = 2
+_NAME = re.compile(r"step-(\d{8})-([0-9a-f]{16})\.pt")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One checkpoint file."""
+
+    path: Path
+    step: int
+    digest: str
+
+
+def list_checkpoints(folder: Path) -> list[Checkpoint]:
+    """The checkpoints in `folder`, newest first; temporary and foreign files are not among them."""
+    paths = folder.glob("step-*.pt") if folder.is_dir() else ()
+    found = [
+        Checkpoint(path, int(match[1]), match[2])
+        for path in paths
+        if (match := _NAME.fullmatch(path.name))
+    ]
+    return sorted(found, key=lambda c: (c.step, c.path.stat().st_mtime_ns), reverse=True)
+
+
+def save(folder: Path, state: Mapping[str, Any], *, step: int) -> Checkpoint:
+    """Write `state` atomically, then drop all but the newest two.
+
+    Raises VqxError when the disk is full; the checkpoints already there are untouched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    data = buffer.getbuffer()
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    path = folder / f"step-{step:08d}-{digest}.pt"
+    with atomic_file(path) as file:
+        file.write(data)
+    for old in list_checkpoints(folder)[KEEP:]:
+        old.path.unlink()
+    return Checkpoint(path, step, digest)
+
+
+def load(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The state stored in `checkpoint`, on the CPU. Raises CheckpointError if a byte is wrong."""
+    data = checkpoint.path.read_bytes()
+    if hashlib.sha256(data).hexdigest()[:16] != checkpoint.digest:
+        raise CheckpointError(f"{checkpoint.path} is damaged: its bytes do not match its name")
+    state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return state
+
+
+def load_newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest intact state, or None without any checkpoint, and what had to be passed over.
+
+    Raises CheckpointError when there are checkpoints and none is intact: starting again from
+    nothing must be the user's decision.
+    """
+    complaints: list[str] = []
+    checkpoints = list_checkpoints(folder)
+    for checkpoint in checkpoints:
+        try:
+            return load(checkpoint), complaints
+        except CheckpointError as error:
+            complaints.append(str(error))
+    if checkpoints:
+        raise CheckpointError(
+            f"no intact checkpoint in {folder}: {'; '.join(complaints)}. Remove that folder to "
+            "train from the start"
+        )
+    return None, complaints

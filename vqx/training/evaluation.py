@@ -1,0 +1,86 @@
+"""The evaluation pass: every image once, on one rank, from its codes alone.
+
+Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqx.data import Data, evaluation_batches
+from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
+from vqx.models import Tokenizer
+from vqx.training.step import to_float
+from vqx.training.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The measurements over a whole evaluation set, equal on every rank."""
+
+    measurements: dict[str, Measurement]
+    counts: Tensor  # (K,) int64: how often each code was used
+    images: int
+    left_out: tuple[str, ...]  # names of unreadable images
+    seconds: float
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Metric values by key."""
+        return {key: measurement.value for key, measurement in self.measurements.items()}
+
+
+def reconstruct(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
+    """uint8 reconstruction of uint8 `images` from hard codes, and those codes."""
+    codes = tokenizer.tokenize(to_float(images))
+    return to_uint8(tokenizer.detokenize(codes)), codes
+
+
+@torch.no_grad()
+def evaluate(
+    tokenizer: Tokenizer,
+    data: Data,
+    metrics: Sequence[Metric],
+    *,
+    world: World,
+    batch_size: int,
+    check_stop: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Measure `tokenizer` in eval mode and float32 on the evaluation images of `data`.
+
+    `metrics` are on the device, CodebookUse among them. `check_stop` is called before each batch,
+    equally often on every rank, and may raise.
+    """
+    start = time.perf_counter()
+    was_training = tokenizer.training
+    tokenizer.eval()
+    for metric in metrics:
+        metric.reset()
+    batches = evaluation_batches(
+        data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
+    )
+    with closing(iter(batches)) as stream:
+        for _ in range(batches.rounds):
+            check_stop()
+            if (real := next(stream, None)) is not None:
+                fake, codes = reconstruct(tokenizer, real)
+                for metric in metrics:
+                    metric.update(real, fake, codes)
+    measurements: dict[str, Measurement] = {}
+    for metric in metrics:
+        metric.merge()
+        measurements.update(metric.compute())
+    tokenizer.train(was_training)
+    left_out = tuple(world.union(batches.left_out))
+    use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
+    return Evaluation(
+        measurements,
+        use.counts,
+        images=len(data.evaluation) - len(left_out),
+        left_out=left_out,
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,112 @@
+"""Build everything a run trains from its plain configuration.
+
+The only place beside `train.py` that sees a configuration: the parts take plain keywords.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vqx.data import Data
+from vqx.errors import ConfigError, VqxError
+from vqx.losses import WeightedSum
+from vqx.metrics import CodebookUse, Metric, build_metrics
+from vqx.models import Tokenizer
+from vqx.quantizers import Quantizer
+from vqx.quantizers.contracts import check_contracts
+from vqx.training.settings import TrainerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The parts of one run, on this rank's device."""
+
+    config: dict[str, Any]
+    settings: TrainerSettings
+    data: Data
+    tokenizer: Tokenizer
+    losses: WeightedSum
+    metrics: list[Metric]
+    missing: dict[str, str]  # metrics that cannot be had -> reason and remedy
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.config["seed"])
+
+
+def construct(node: Mapping[str, Any], *, what: str, given: Mapping[str, Any] | None = None) -> Any:
+    """Instantiate a configuration node with the `given` keywords beside its own.
+
+    Mistakes in it become a ConfigError naming `what`.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, **(given or {}), _convert_="all")
+    except InstantiationException as error:
+        cause = _root_cause(error)
+        if isinstance(cause, VqxError):
+            raise type(cause)(f"{cause}") from error
+        if isinstance(cause, (TypeError, ValueError, ImportError, AttributeError)):
+            raise ConfigError(f"{what}={node.get('_target_')}: {cause}") from error
+        raise
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None and not isinstance(error, VqxError):
+        error = error.__cause__
+    return error
+
+
+def build_tokenizer(config: Mapping[str, Any], *, image_channels: int) -> Tokenizer:
+    """Encoder, quantizer and decoder, initialised from torch's present generator."""
+    quantizer = construct(config["quantizer"], what="quantizer")
+    if not isinstance(quantizer, Quantizer):
+        raise ConfigError(f"quantizer: {type(quantizer).__name__} is no vqx.quantizers.Quantizer")
+    encoder, decoder = construct(
+        config["model"],
+        what="model",
+        given={
+            "image_channels": image_channels,
+            "latent_channels": quantizer.latent_channels,
+        },
+    )
+    return Tokenizer(encoder, quantizer, decoder)
+
+
+def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experiment:
+    """Everything but the optimizer, with every quantizer contract checked.
+
+    The same seed gives the same weights on every rank and device.
+    """
+    settings = TrainerSettings.from_config(config["trainer"])
+    data = construct(config["data"], what="data")
+    torch.manual_seed(int(config["seed"]))
+    tokenizer = build_tokenizer(config, image_channels=data.channels)
+    check_downsampling(tokenizer, data)
+    check_contracts(tokenizer.quantizer, device=device)
+    losses = construct(config["loss"], what="loss").to(device)
+    size = (data.image_size, data.image_size)
+    configured, missing = build_metrics(config["metrics"], device=device, image_size=size)
+    codebook_use = CodebookUse(tokenizer.quantizer.codebook_size).to(device)
+    metrics: list[Metric] = [codebook_use, *configured]
+    memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
+    tokenizer = tokenizer.to(device).to(memory_format=memory_format)
+    return Experiment(config, settings, data, tokenizer, losses, metrics, missing)
+
+
+def check_downsampling(tokenizer: Tokenizer, data: Data) -> None:
+    """Raise ConfigError when images of this size do not come back at this size."""
+    image = torch.zeros(1, data.channels, data.image_size, data.image_size)
+    with torch.no_grad():
+        back = tokenizer.decoder(tokenizer.encoder(image))
+    if back.shape != image.shape:
+        raise ConfigError(
+            f"the model turns {data.image_size}x{data.image_size} images into "
+            f"{back.shape[-2]}x{back.shape[-1]}: data.image_size must be a multiple of the "
+            "model's downsampling"
+        )

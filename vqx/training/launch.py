@@ -1,0 +1,177 @@
+"""From a configuration and a folder to a finished run: on this process, or on several.
+
+Whoever holds the folder's lock answers for it: this process, the parent of spawned ranks, or the
+first rank under torchrun and srun.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing as mp
+
+from vqx.errors import Diverged, Interrupted, VqxError
+from vqx.runs.configuration import write_configuration
+from vqx.runs.folder import RunFolder
+from vqx.runs.lock import RunLock
+from vqx.runs.provenance import write_provenance
+from vqx.runs.status import State, Status
+from vqx.training.rank import train_rank
+from vqx.training.result import device_name
+from vqx.training.settings import TrainerSettings
+from vqx.training.signals import StopRequest
+from vqx.training.world import Rank, pick_device, rank_from_environment
+
+# After one rank has failed the others get this long to say why they fail too.
+_GRACE_SECONDS = 10.0
+
+
+def run_training(config: dict[str, Any], folder: RunFolder, *, overrides: Sequence[str]) -> None:
+    """Train the run of `config` in `folder`, or go on with it, until result.json is there.
+
+    Raises what ended the run otherwise: Interrupted, Diverged, RunLocked, another VqxError, or
+    the exception of the rank that failed first.
+    """
+    settings = TrainerSettings.from_config(config["trainer"])
+    rank = rank_from_environment()
+    with ExitStack() as stack:
+        if rank is None or rank.rank == 0:
+            stack.enter_context(RunLock(folder.path))
+            _prepare(config, folder, settings, overrides=overrides, rank=rank)
+        if rank is None and settings.devices > 1:
+            _spawn_ranks(config, folder, settings.devices)
+        else:
+            with StopRequest() as stop:
+                try:
+                    train_rank(config, folder, rank or Rank(), stop)
+                except Interrupted:
+                    stop.call_previous()
+                    raise
+
+
+def _prepare(
+    config: dict[str, Any],
+    folder: RunFolder,
+    settings: TrainerSettings,
+    *,
+    overrides: Sequence[str],
+    rank: Rank | None,
+) -> None:
+    """Say in the folder what is about to run; the lock is held."""
+    folder.clear_error()
+    write_configuration(folder, config, overrides=overrides)
+    device = pick_device(settings.device, 0)
+    write_provenance(
+        folder,
+        command=sys.argv,
+        seed=int(config["seed"]),
+        device=device_name(device),
+        devices=settings.devices if rank is None else rank.size,
+        extra={"torch": torch.__version__, "cuda": torch.version.cuda},
+    )
+
+
+def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> None:
+    """Start `devices` ranks on this machine, pass stop signals on to them, and wait.
+
+    When one fails the others are ended within seconds and its exception is raised here.
+    """
+    context = mp.get_context("spawn")
+    failures = context.SimpleQueue()
+    processes: list[Any] = []
+
+    def pass_on(number: int) -> None:
+        for process in processes:
+            if process.is_alive():
+                os.kill(process.pid, number)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="vqx-") as place,
+        StopRequest(on_signal=pass_on) as stop,
+    ):
+        for index in range(devices):
+            rank = Rank(index, devices, index, str(Path(place) / "store"))
+            arguments = (config, folder, rank, failures, os.getpid())
+            processes.append(context.Process(target=_spawned, args=arguments))
+            processes[-1].start()
+        try:
+            _wait(processes)
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
+        if failures.empty() and all(process.exitcode == 0 for process in processes):
+            return
+        if stop.signal_number and not failures.empty():
+            stop.call_previous()
+        _raise_failure(folder, failures, [process.exitcode for process in processes])
+
+
+def _wait(processes: Sequence[Any]) -> None:
+    """Until all have ended, or a moment after one of them failed."""
+    deadline: float | None = None
+    while any(process.is_alive() for process in processes):
+        for process in processes:
+            process.join(timeout=0.05)
+        failed = any(process.exitcode not in (None, 0) for process in processes)
+        if failed and deadline is None:
+            deadline = time.monotonic() + _GRACE_SECONDS
+        if deadline is not None and time.monotonic() > deadline:
+            return
+
+
+def _raise_failure(folder: RunFolder, failures: Any, exit_codes: Sequence[int]) -> None:
+    if failures.empty():
+        rank = next(i for i, code in enumerate(exit_codes) if code != 0)
+        message = f"rank {rank} died without a word (exit code {exit_codes[rank]}; out of memory?)"
+        folder.write_error(message + "\n")
+        folder.write_status(Status(state=State.FAILED, message=message))
+        raise VqxError(f"{message}: see {folder.path}")
+    error, message = failures.get()
+    if not isinstance(error, Interrupted | Diverged):
+        # The first rank may have said how it lost its partner: put the cause in its place.
+        folder.write_status(Status(state=State.FAILED, message=message))
+    raise error
+
+
+def _spawned(
+    config: dict[str, Any], folder: RunFolder, rank: Rank, failures: Any, parent: int
+) -> None:
+    """One spawned rank. Its failure goes to the parent, the first one first."""
+    _die_with_parent(parent)
+    with StopRequest(patient=True) as stop:
+        try:
+            train_rank(config, folder, rank, stop)
+        except BaseException as error:
+            failures.put(_portable(error, rank))
+            sys.stdout.flush()
+            os._exit(1)  # not through the process group's farewell, which may wait for other ranks
+
+
+def _portable(error: BaseException, rank: Rank) -> tuple[BaseException, str]:
+    """`error` as something another process can raise, and its first line."""
+    first_line = (str(error).splitlines() or [""])[0]
+    if isinstance(error, Interrupted):
+        return Interrupted(str(error), signal_number=error.signal_number), first_line
+    if isinstance(error, VqxError):
+        return type(error)(str(error)), first_line
+    message = f"rank {rank.rank}: {type(error).__name__}: {first_line}"
+    return RuntimeError(f"{message}\n{traceback.format_exc()}"), message
+
+
+def _die_with_parent(parent: int) -> None:
+    """On Linux let the kernel end this rank when its parent is killed without a word."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)

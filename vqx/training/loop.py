@@ -1,0 +1,281 @@
+"""The training loop: evaluate, save, step, log, in the order in which one reads it.
+
+Every step is a function of (configuration, state at the step before): the order of images, their
+crops and all randomness come from (seed, rank, step), so a resumed run repeats the unbroken one.
+"""
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vqx.data import train_batches
+from vqx.errors import Diverged, Interrupted
+from vqx.training.checkpoints import save
+from vqx.training.evaluation import Evaluation, evaluate
+from vqx.training.experiment import Experiment
+from vqx.training.progress import ProgressBar
+from vqx.training.record import Record
+from vqx.training.schedule import learning_rate
+from vqx.training.settings import steps_of
+from vqx.training.signals import StopRequest
+from vqx.training.state import TrainState
+from vqx.training.step import TrainingForward, reseed, shared_generator, to_float, train_step
+from vqx.training.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Intervals in optimizer steps; None means only at the end."""
+
+    steps: int
+    log_every: int
+    evaluate_every: int | None
+    checkpoint_every: int | None
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "Plan":
+        """The settings' intervals, epochs turned into steps of this data set."""
+        settings = experiment.settings
+        epoch = len(experiment.data.train) / settings.batch_size
+        names = ("steps", "log_every", "evaluate_every", "checkpoint_every")
+        values = {n: steps_of(getattr(settings, n), name=n, steps_per_epoch=epoch) for n in names}
+        steps, log_every = values["steps"], values["log_every"]
+        assert steps is not None
+        return cls(steps, log_every or steps, values["evaluate_every"], values["checkpoint_every"])
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether an evaluation is due after `step` steps; the one at the end is not counted."""
+        return _due(self.evaluate_every, step) and step < self.steps
+
+    def saves_at(self, step: int) -> bool:
+        """Whether a checkpoint is due after `step` steps, the end included."""
+        return step == self.steps or _due(self.checkpoint_every, step)
+
+    def logs_at(self, step: int) -> bool:
+        """Whether a log line is due after `step` steps, the end included."""
+        return step == self.steps or _due(self.log_every, step)
+
+    def evaluations_left(self, step: int) -> int:
+        """Evaluations still to come after `step` steps, the one at the end included."""
+        every = self.evaluate_every
+        return 1 + ((self.steps - 1) // every - step // every if every else 0)
+
+
+def _due(every: int | None, step: int) -> bool:
+    return every is not None and step > 0 and step % every == 0
+
+
+@dataclass(slots=True)
+class Trainer:
+    """One run on this rank: `fit` trains from the state's step to the end and evaluates."""
+
+    experiment: Experiment
+    state: TrainState
+    world: World
+    stop: StopRequest
+    record: Record
+    bar: ProgressBar
+    plan: Plan = field(init=False)
+    forward: nn.Module = field(init=False)
+    _batches: Generator[list[Tensor], None, None] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.plan = Plan.of(self.experiment)
+        self.forward = self._wrapped()
+
+    def fit(self) -> Evaluation:
+        """Train to the last step, then the final evaluation.
+
+        Raises Interrupted after saving when a signal asked to stop, Diverged at a non-finite loss.
+        """
+        with closing(self):
+            self._start()
+            for step in range(self.state.step, self.plan.steps + 1):
+                if self.plan.evaluates_at(step) and self.state.evaluated_step != step:
+                    self._evaluate()
+                stopping = self.world.agree(self.stop.signal_number)
+                if self.plan.saves_at(step) or stopping:
+                    self._save()
+                if stopping:
+                    self._leave(stopping)
+                if step < self.plan.steps:
+                    self.advance(1)
+        return self._evaluate()
+
+    def close(self) -> None:
+        """End the loader's workers."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
+
+    def advance(self, steps: int) -> None:
+        """Take the next `steps` optimizer steps, with their log lines, and nothing else."""
+        batches = self._start()
+        for step in range(self.state.step, self.state.step + steps):
+            self._step(next(batches), step)
+            if self.plan.logs_at(step + 1):
+                self._log()
+
+    def _start(self) -> Generator[list[Tensor], None, None]:
+        """The batches from the state's step on; before the very first one, the codebook's start."""
+        if self._batches is None:
+            self._initialize_codebook()
+            self._batches = self._batches_from(self.state.step)
+            self.state.chronometer.start()
+        return self._batches
+
+    def _step(self, micro_batches: list[Tensor], step: int) -> None:
+        """Optimizer step number `step` (from 0)."""
+        state, settings = self.state, self.experiment.settings
+        reseed(self.experiment.seed, rank=self.world.rank, step=step)
+        rate = learning_rate(
+            step,
+            steps=self.plan.steps,
+            warmup_steps=settings.warmup_steps,
+            peak=settings.learning_rate,
+            minimum=settings.minimum_learning_rate,
+        )
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        values = train_step(
+            self.forward,
+            micro_batches,
+            step=step,
+            batch_size=settings.batch_size,
+            world_size=self.world.size,
+            optimizer=state.optimizer,
+            parameters=state.parameters,
+            precision=state.precision,
+            clip_norm=settings.clip_norm,
+        )
+        generator = shared_generator(self.experiment.seed, step=step)
+        state.tokenizer.quantizer.update_codebook(generator=generator)
+        if state.average is not None:
+            state.average.update(state.tokenizer, step=step)
+        state.window.add(values, step=step)
+        state.step = step + 1
+        state.chronometer.step(settings.batch_size)
+        self.bar.advance()
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Raise Diverged at a non-finite loss of any rank.
+
+        On a GPU only at log steps and before anything is saved, so that no other step waits for
+        the device; the window remembers which step it was.
+        """
+        done = self.state.step
+        on_cpu = self.world.device.type == "cpu"
+        if not (on_cpu or self.plan.logs_at(done) or self.plan.saves_at(done)):
+            return
+        bad = self.state.window.first_bad_step()
+        if found := self.world.agree(0 if bad is None else bad + 1):
+            raise Diverged(
+                f"the loss became NaN or infinite at step {found}: lower trainer.learning_rate, "
+                "or see metrics.jsonl for what grew before"
+            )
+
+    def _log(self) -> None:
+        state, plan = self.state, self.plan
+        means = state.window.means()
+        self.record.line(
+            "train",
+            step=state.step,
+            images_seen=state.step * self.experiment.settings.batch_size,
+            seconds=state.chronometer.train_seconds,
+            values={**means, "learning_rate": state.optimizer.param_groups[0]["lr"]},
+        )
+        speed = state.chronometer.images_per_second
+        eta = state.chronometer.eta_seconds(
+            steps_left=plan.steps - state.step, evaluations_left=plan.evaluations_left(state.step)
+        )
+        self.record.alive(
+            step=state.step, steps=plan.steps, eta_seconds=eta, images_per_second=speed
+        )
+        losses = {name: means[name] for name in ("loss", *self.experiment.losses.terms)}
+        self.bar.report(step=state.step, losses=losses, speed=speed, eta=eta)
+
+    def _evaluate(self) -> Evaluation:
+        state, experiment = self.state, self.experiment
+        result = evaluate(
+            state.evaluated_tokenizer,
+            experiment.data,
+            experiment.metrics,
+            world=self.world,
+            batch_size=experiment.settings.evaluation_batch_size,
+            check_stop=self._check_stop,
+        )
+        state.chronometer.evaluate_seconds = result.seconds
+        if state.evaluated_step != state.step:
+            self.record.line(
+                "evaluate",
+                step=state.step,
+                images_seen=state.step * experiment.settings.batch_size,
+                seconds=state.chronometer.train_seconds,
+                values=result.values,
+            )
+            state.evaluated_step = state.step
+        self.record.reconstructions(state.evaluated_tokenizer, experiment.data, step=state.step)
+        state.chronometer.start()
+        return result
+
+    def _check_stop(self) -> None:
+        """Within an evaluation: save and leave if a signal asked to."""
+        if stopping := self.world.agree(self.stop.signal_number):
+            self._save()
+            self._leave(stopping)
+
+    def _save(self) -> None:
+        if self.world.is_first:
+            self.record.flush()
+            save(self.record.checkpoints, self.state.state_dict(), step=self.state.step)
+        self.world.barrier()
+        self.state.chronometer.start()
+
+    def _leave(self, signal_number: int) -> None:
+        raise Interrupted(
+            f"stopped by signal {signal_number} at step {self.state.step} of {self.plan.steps}, "
+            "state saved: the same command goes on from here",
+            signal_number=signal_number,
+        )
+
+    @torch.no_grad()
+    def _initialize_codebook(self) -> None:
+        """Data-dependent codebook initialisation from the whole first global batch."""
+        quantizer = self.state.tokenizer.quantizer
+        if not quantizer.needs_initialization:
+            return
+        encode = self.state.tokenizer.encoder
+        with closing(self._batches_from(0)) as batches:
+            latents = [encode(to_float(images)).float() for images in next(batches)]
+        generator = shared_generator(self.experiment.seed, step=-1)
+        quantizer.initialize(torch.cat(latents), generator=generator)
+        if self.state.average is not None:
+            self.state.average.model.load_state_dict(self.state.tokenizer.state_dict())
+
+    def _batches_from(self, start_step: int) -> Generator[list[Tensor], None, None]:
+        settings = self.experiment.settings
+        return train_batches(
+            self.experiment.data,
+            batch_size=settings.batch_size,
+            seed=self.experiment.seed,
+            start_step=start_step,
+            rank=self.world.rank,
+            world_size=self.world.size,
+            micro_batches=settings.accumulation,
+            device=self.world.device,
+        )
+
+    def _wrapped(self) -> nn.Module:
+        """The training forward pass, compiled and made parallel as asked."""
+        forward: nn.Module = TrainingForward(self.state.tokenizer, self.experiment.losses)
+        if self.experiment.settings.compile:
+            forward.compile()
+        if self.world.size > 1:
+            # The quantizer reduces its own state: broadcasting the first rank's would undo it.
+            forward = DistributedDataParallel(forward, broadcast_buffers=False)
+        return forward

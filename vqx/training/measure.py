@@ -1,0 +1,54 @@
+"""A finished or stopped run measured again from its newest checkpoint."""
+
+from typing import Any
+
+from vqx.config import signature, slug
+from vqx.errors import CheckpointError, ConfigError
+from vqx.runs.folder import RunFolder
+from vqx.training.checkpoints import load_newest
+from vqx.training.evaluation import evaluate
+from vqx.training.experiment import build_experiment
+from vqx.training.rank import set_determinism
+from vqx.training.result import result_of
+from vqx.training.state import TrainState
+from vqx.training.world import Rank, join
+
+
+def measure(
+    config: dict[str, Any], folder: RunFolder, *, cost: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The content of result.json for the newest checkpoint in `folder`, on one device.
+
+    `cost` is that of the training and passed through. Raises CheckpointError when there is no
+    intact checkpoint, ConfigError when the data do not fit the model.
+    """
+    set_determinism(config["trainer"]["deterministic"])
+    world = join(Rank(), device_name=config["trainer"]["device"])
+    experiment = build_experiment(config, device=world.device)
+    saved, complaints = load_newest(folder.checkpoints)
+    if saved is None:
+        raise CheckpointError(f"no checkpoint in {folder.checkpoints}: train the run first")
+    for complaint in complaints:
+        print(f"{complaint}: measuring the one before")
+    state = TrainState(experiment, device=world.device)
+    try:
+        state.load_state_dict(saved)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the checkpoint in {folder.path} does not fit data={experiment.data.name} "
+            f"({experiment.data.channels} channels): {str(error).splitlines()[-1].strip()}"
+        ) from error
+    for metric, reason in experiment.missing.items():
+        print(f"{metric} is left out: {reason}")
+    result = evaluate(
+        state.evaluated_tokenizer,
+        experiment.data,
+        experiment.metrics,
+        world=world,
+        batch_size=experiment.settings.evaluation_batch_size,
+    )
+    return {
+        **result_of(experiment, result, signature_=signature(config), slug_=slug(config)),
+        "step": state.step,
+        "cost": cost or {},
+    }

@@ -1,0 +1,106 @@
+"""Pictures in a run's folder: reconstructions, codebook use and loss curves.
+
+Shapes: images uint8 (B, C, H, W).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+_GAP = 4
+_MARGIN = 92
+_MINIMUM_SIDE = 96
+
+
+def reconstruction_grid(real: Tensor, fake: Tensor) -> Image.Image:
+    """Rows input, reconstruction and absolute difference, one column an image.
+
+    Small images are enlarged by whole factors, so that pixels stay pixels.
+    """
+    difference = (real.int() - fake.int()).abs().clamp(0, 255).to(real.dtype)
+    rows = [("input", real), ("reconstruction", fake), ("difference", difference)]
+    scale = max(1, -(-_MINIMUM_SIDE // real.shape[-1]))
+    height, width = real.shape[-2] * scale, real.shape[-1] * scale
+    canvas = Image.new(
+        "RGB",
+        (_MARGIN + real.shape[0] * (width + _GAP), len(rows) * (height + _GAP)),
+        "white",
+    )
+    pen = ImageDraw.Draw(canvas)
+    for row, (label, images) in enumerate(rows):
+        top = row * (height + _GAP)
+        pen.text((4, top + height // 2 - 6), label, fill="black")
+        for column, image in enumerate(images.cpu()):
+            tile = Image.fromarray(_as_rgb(image)).resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(tile, (_MARGIN + column * (width + _GAP), top))
+    return canvas
+
+
+def _as_rgb(image: Tensor) -> NDArray[np.uint8]:
+    pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+
+
+def save_picture(image: Image.Image, path: Path) -> None:
+    """Write `image` as PNG, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    image.save(temporary, format="PNG")
+    temporary.replace(path)
+
+
+def plot_codebook_use(counts: Tensor, path: Path, *, usage: float, perplexity: float) -> None:
+    """Share of tokens of each code, most used first, on a logarithmic axis."""
+    shares = np.sort(counts.cpu().numpy().astype(np.float64))[::-1]
+    shares = shares / max(1.0, shares.sum())
+    figure, axes = _figure()
+    axes.fill_between(np.arange(1, len(shares) + 1), shares, step="mid", color="#4477AA", lw=0)
+    axes.axhline(1 / len(shares), color="#BB5566", lw=1, ls="--", label="uniform use")
+    axes.set(
+        yscale="log",
+        xlabel="codes, most used first",
+        ylabel="share of tokens",
+        title=f"{len(shares)} codes: usage {usage:.1%}, perplexity {perplexity:.0f}",
+    )
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def plot_curves(metrics_file: Path, path: Path) -> None:
+    """Training losses, and PSNR where it was measured, over optimizer steps."""
+    lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
+    figure, axes = _figure()
+    for name, color in (("loss", "#222222"), ("l1", "#4477AA"), ("l2", "#228833")):
+        points = [(x["step"], x[name]) for x in lines if x["kind"] == "train" and name in x]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=f"{name} (training)", color=color)
+    axes.set(xlabel="optimizer steps", ylabel="loss, image range [-1, 1]", yscale="log")
+    psnr = [(x["step"], x["psnr"]) for x in lines if x["kind"] == "evaluate" and "psnr" in x]
+    if psnr:
+        right = axes.twinx()
+        right.plot(*zip(*psnr, strict=True), "o-", color="#BB5566", label="PSNR (evaluation)")
+        right.set_ylabel("PSNR, dB", color="#BB5566")
+        right.spines[["top"]].set_visible(False)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _figure() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    figure.savefig(temporary, dpi=150, format="png")
+    temporary.replace(path)

@@ -1,0 +1,138 @@
+"""What one rank does from start to end: build, restore, train, and on the first rank write down."""
+
+import os
+import traceback
+from typing import Any
+
+import torch
+
+from vqx.config import run_name, signature
+from vqx.errors import VqxError
+from vqx.runs.files import remove_leftovers, truncate_metrics
+from vqx.runs.folder import RunFolder
+from vqx.runs.status import Heartbeat
+from vqx.training.checkpoints import load_newest
+from vqx.training.experiment import Experiment, build_experiment, construct
+from vqx.training.loggers import Logger, NoLogger
+from vqx.training.loop import Plan, Trainer
+from vqx.training.pictures import plot_codebook_use, plot_curves
+from vqx.training.progress import ProgressBar
+from vqx.training.record import Record
+from vqx.training.result import final_result
+from vqx.training.signals import StopRequest
+from vqx.training.state import TrainState
+from vqx.training.world import Rank, World, join, share_cores
+
+
+def train_rank(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: StopRequest) -> None:
+    """This rank's part of the run; the first failing rank's traceback is kept in error.txt."""
+    try:
+        _train(config, folder, rank, stop)
+    except VqxError as error:
+        folder.write_error(f"rank {rank.rank}: {error}\n\n{traceback.format_exc()}")
+        raise
+    except Exception:
+        folder.write_error(f"rank {rank.rank}\n\n{traceback.format_exc()}")
+        raise
+
+
+def _train(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: StopRequest) -> None:
+    set_determinism(config["trainer"]["deterministic"])
+    share_cores(rank.size)
+    world = join(rank, device_name=config["trainer"]["device"])
+    if world.is_first:
+        remove_leftovers(folder.path)
+        with Heartbeat(folder, steps=0) as heartbeat:
+            _fit(config, folder, world, stop, heartbeat=heartbeat)
+    else:
+        _fit(config, folder, world, stop, heartbeat=None)
+    world.close()  # not after a failure: the farewell would wait for the other ranks
+
+
+def _fit(
+    config: dict[str, Any],
+    folder: RunFolder,
+    world: World,
+    stop: StopRequest,
+    *,
+    heartbeat: Heartbeat | None,
+) -> None:
+    experiment = build_experiment(config, device=world.device)
+    state = TrainState(experiment, device=world.device)
+    _restore(state, folder, world)
+    plan = Plan.of(experiment)
+    _announce(experiment, state, plan, folder, world)
+    logger: Logger = NoLogger()
+    if world.is_first:
+        logger = construct(config["logger"], what="logger")
+        logger.start(
+            folder=folder.path,
+            signature=signature(config),
+            name=run_name(config),
+            config=config,
+        )
+    bar = ProgressBar(total=plan.steps, initial=state.step, shown=world.is_first)
+    record = Record(folder, logger, heartbeat)
+    summary: dict[str, float] = {}
+    exit_code = 1
+    try:
+        record.alive(step=state.step, steps=plan.steps)
+        trainer = Trainer(experiment, state, world, stop, record, bar)
+        evaluation = trainer.fit()
+        summary = evaluation.values
+        if world.is_first:
+            _draw(folder, evaluation.counts, summary)
+            folder.write_result(final_result(experiment, state, evaluation, world))
+        world.barrier()
+        exit_code = 0
+    finally:
+        bar.close()
+        logger.finish(exit_code=exit_code, summary=summary)
+
+
+def _restore(state: TrainState, folder: RunFolder, world: World) -> None:
+    """Go on from the newest intact checkpoint, if there is one; log lines beyond it are dropped."""
+    saved, complaints = load_newest(folder.checkpoints)
+    if saved is not None:
+        state.load_state_dict(saved)
+    world.barrier()
+    if not world.is_first:
+        return
+    for complaint in complaints:
+        print(f"{complaint}: going on from the one before")
+    truncate_metrics(folder.metrics, step=state.step, evaluated_step=state.evaluated_step)
+
+
+def _announce(
+    experiment: Experiment, state: TrainState, plan: Plan, folder: RunFolder, world: World
+) -> None:
+    if not world.is_first:
+        return
+    data, parameters = experiment.data, sum(p.numel() for p in state.parameters)
+    start = f"resuming at step {state.step}" if state.step else "starting"
+    print(
+        f"{folder.path}\n{start}: {plan.steps} steps of {experiment.settings.batch_size} images, "
+        f"{parameters / 1e6:.2f} M parameters, {len(data.train)} training and "
+        f"{len(data.evaluation)} evaluation images ({data.name}, {data.image_size} px), "
+        f"{world.size} x {world.device.type}"
+    )
+    for metric, reason in experiment.missing.items():
+        print(f"{metric} will be left out: {reason}")
+
+
+def _draw(folder: RunFolder, counts: torch.Tensor, values: dict[str, float]) -> None:
+    plot_codebook_use(
+        counts,
+        folder.images / "codebook_usage.png",
+        usage=values["usage"],
+        perplexity=values["perplexity"],
+    )
+    plot_curves(folder.metrics, folder.images / "curves.png")
+
+
+def set_determinism(wanted: bool) -> None:
+    """Let torch use only operations that give the same bits each time."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = not wanted

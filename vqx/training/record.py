@@ -1,0 +1,90 @@
+"""What a run writes while it trains: metrics.jsonl, heartbeat, pictures, the chosen logger.
+
+Only the first rank writes; on the others every call does nothing.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vqx.data import Data, Views
+from vqx.models import Tokenizer
+from vqx.runs.files import append_line
+from vqx.runs.folder import RunFolder
+from vqx.runs.status import Heartbeat
+from vqx.training.evaluation import reconstruct
+from vqx.training.loggers import Logger
+from vqx.training.pictures import reconstruction_grid, save_picture
+
+PICTURED_IMAGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The run folder and logger as the training loop sees them."""
+
+    folder: RunFolder
+    logger: Logger
+    heartbeat: Heartbeat | None  # None: not the first rank
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder.checkpoints
+
+    def line(
+        self, kind: str, *, step: int, images_seen: int, seconds: float, values: Mapping[str, float]
+    ) -> None:
+        """Append one line to metrics.jsonl and pass its values on to the logger."""
+        if self.heartbeat is None:
+            return
+        head: dict[str, Any] = {"step": step, "images_seen": images_seen, "kind": kind}
+        append_line(self.folder.metrics, {**head, "time": round(seconds, 3), **values})
+        self.logger.log({f"{kind}/{k}": v for k, v in values.items()}, step=step)
+
+    def alive(
+        self,
+        *,
+        step: int,
+        steps: int,
+        eta_seconds: float | None = None,
+        images_per_second: float | None = None,
+    ) -> None:
+        """Let status.json say how far the run is."""
+        if self.heartbeat is not None:
+            self.heartbeat.update(
+                step=step,
+                steps=steps,
+                eta_seconds=eta_seconds,
+                images_per_second=images_per_second,
+            )
+
+    def flush(self) -> None:
+        """Bring metrics.jsonl to the disk before a checkpoint claims its steps are there."""
+        if self.folder.metrics.exists():
+            with self.folder.metrics.open("rb") as file:
+                os.fsync(file.fileno())
+
+    @torch.no_grad()
+    def reconstructions(self, tokenizer: Tokenizer, data: Data, *, step: int) -> None:
+        """Save input, reconstruction and difference of the images that every run shows."""
+        if self.heartbeat is None:
+            return
+        count = min(PICTURED_IMAGES, len(data.evaluation))
+        spread = torch.linspace(0, len(data.evaluation) - 1, count).round().long()
+        with closing(data.evaluation.read([Views(spread)])) as batches:
+            real = next(batches)
+        if real is None:  # all of them are unreadable and left out
+            return
+        real = real.to(next(tokenizer.parameters()).device)
+        was_training = tokenizer.training
+        fake, _ = reconstruct(tokenizer.eval(), real)
+        tokenizer.train(was_training)
+        grid = reconstruction_grid(real, fake)
+        for name in (f"step-{step:08d}.png", "reconstructions.png"):
+            save_picture(grid, self.folder.images / name)

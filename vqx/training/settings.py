@@ -1,0 +1,86 @@
+"""The trainer's settings as one checked, immutable object."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from vqx.errors import ConfigError
+from vqx.guard import nearest
+
+# A number of optimizer steps, or "3 epochs".
+Interval = int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerSettings:
+    """conf/trainer/default.yaml says what each field means; construction checks ranges."""
+
+    steps: Interval
+    batch_size: int
+    accumulation: int
+    devices: int
+    device: str
+    precision: str
+    learning_rate: float
+    minimum_learning_rate: float
+    warmup_steps: int
+    betas: tuple[float, float]
+    weight_decay: float
+    clip_norm: float | None
+    ema_decay: float | None
+    compile: bool
+    channels_last: bool
+    deterministic: bool
+    log_every: Interval
+    evaluate_every: Interval | None
+    checkpoint_every: Interval | None
+    evaluation_batch_size: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "TrainerSettings":
+        """Settings from the plain `trainer` node. Raises ConfigError for an unknown key."""
+        known = {field.name for field in fields(cls)}
+        for key in config:
+            if key not in known:
+                raise ConfigError(f"'trainer.{key}' is no option{nearest(key, known)}")
+        return cls(**{**config, "betas": tuple(config["betas"])})
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "accumulation", "devices", "evaluation_batch_size"):
+            _require(self, name, isinstance(getattr(self, name), int), "a whole number")
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "warmup_steps", self.warmup_steps >= 0, "0 or more")
+        _require(self, "learning_rate", self.learning_rate > 0, "positive")
+        _require(
+            self, "precision", self.precision in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"
+        )
+        _require(self, "device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda")
+        _require(self, "clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive, null")
+        decay = self.ema_decay
+        _require(self, "ema_decay", decay is None or 0 < decay < 1, "between 0 and 1, or null")
+        if self.batch_size < self.devices * self.accumulation:
+            raise ConfigError(
+                f"trainer.batch_size={self.batch_size} is the global batch: it cannot be divided "
+                f"over devices={self.devices} x accumulation={self.accumulation}"
+            )
+
+
+def _require(settings: TrainerSettings, name: str, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"trainer.{name} must be {wanted}; got {getattr(settings, name)!r}")
+
+
+def steps_of(interval: Interval | None, *, name: str, steps_per_epoch: float) -> int | None:
+    """Optimizer steps in `interval` (a number of steps, or text like "2 epochs"); null stays None.
+
+    Raises ConfigError for anything that is not a positive number of either.
+    """
+    if interval is None:
+        return None
+    if isinstance(interval, int) and not isinstance(interval, bool) and interval >= 1:
+        return interval
+    match = re.fullmatch(r"\s*([\d.]+)\s*epochs?\s*", str(interval))
+    if match and float(match[1]) > 0:
+        return max(1, round(float(match[1]) * steps_per_epoch))
+    raise ConfigError(f"trainer.{name} must be steps or like '2 epochs'; got {interval!r}")

@@ -1,0 +1,93 @@
+"""One optimizer step, and the forward pass it differentiates.
+
+Shapes: images uint8 (B, C, H, W); the model sees float32 [-1, 1].
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vqx.models import Tokenizer
+from vqx.training.precision import Precision
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 `images` as float32 in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+class TrainingForward(nn.Module):
+    """Tokenizer and losses as one module: DDP and torch.compile see a single forward pass."""
+
+    def __init__(self, tokenizer: Tokenizer, losses: nn.Module) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.losses = losses
+
+    def forward(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss () of uint8 `images`, and every term and statistic, detached, by name."""
+        target = to_float(images)
+        reconstruction, quantized = self.tokenizer(target)
+        total, terms = self.losses(reconstruction, target, step=step)
+        loss = total + quantized.loss
+        values = {**terms, "quantizer": quantized.loss, **quantized.stats, "loss": loss}
+        return loss, {name: value.detach() for name, value in values.items()}
+
+
+def train_step(
+    forward: nn.Module,
+    micro_batches: Sequence[Tensor],
+    *,
+    step: int,
+    batch_size: int,
+    world_size: int,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    precision: Precision,
+    clip_norm: float | None,
+) -> dict[str, Tensor]:
+    """Move the weights once by the gradient of the mean loss over the global batch.
+
+    Each micro-batch counts by its number of images, ragged ones included; DDP averages over ranks
+    only in the last one's backward pass. Returns this rank's share of each mean value, detached.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    totals: dict[str, Tensor] = {}
+    for index, images in enumerate(micro_batches):
+        share = images.shape[0] * world_size / batch_size
+        with _synchronised_if(forward, index == len(micro_batches) - 1):
+            with precision.autocast():
+                loss, values = forward(images, step)
+            precision.backward(loss * share)
+        for name, value in values.items():
+            totals[name] = totals.get(name, 0) + value.float() * share
+    totals["gradient_norm"] = precision.update(optimizer, parameters, clip_norm)
+    return totals
+
+
+def _synchronised_if(forward: nn.Module, synchronise: bool) -> AbstractContextManager[Any]:
+    if isinstance(forward, DistributedDataParallel) and not synchronise:
+        return forward.no_sync()
+    return nullcontext()
+
+
+def reseed(seed: int, *, rank: int, step: int) -> None:
+    """Set torch's generators from (seed, rank, step), so that resuming needs no generator state."""
+    torch.manual_seed(_mix(seed, rank, step))
+
+
+def shared_generator(seed: int, *, step: int) -> torch.Generator:
+    """A CPU generator that is the same on every rank: for draws about the whole global batch."""
+    return torch.Generator().manual_seed(_mix(seed, -1, step))
+
+
+def _mix(seed: int, rank: int, step: int) -> int:
+    """A well spread 63-bit seed: neighbouring (seed, rank, step) must not give related streams."""
+    state = (seed * 0x9E3779B97F4A7C15 + (rank + 2) * 0xBF58476D1CE4E5B9 + step) % 2**64
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) % 2**64
+    return (state ^ (state >> 31)) >> 1
