@@ -1,0 +1,1 @@
+"""Tables from run folders: seeds folded, every number with its protocol."""

@@ -1,0 +1,191 @@
+"""The ablation table of all runs: `python -m vqx.report [key=value ...]`."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from vqx.errors import ConfigError, VqxError
+from vqx.guard import nearest
+from vqx.reporting.csv import render_rows, render_runs
+from vqx.reporting.frame import Frame, build_frame, flatten, seed_of
+from vqx.reporting.markdown import render_markdown
+from vqx.reporting.naming import Target, choice_name, value_text
+from vqx.reporting.table import build_table
+from vqx.reporting.terminal import render_terminal
+from vqx.runs.files import write_text_atomic
+from vqx.runs.reading import Run, Skipped, read_runs
+
+HELP = """\
+The table of all runs: rows are what differs, seeds folded to mean ± standard deviation.
+
+  python -m vqx.report                                   all of results/runs
+  python -m vqx.report quantizer=fsq seed=0              runs whose configuration says so
+  python -m vqx.report sort=psnr columns=[usage,psnr]    best first, two columns
+  python -m vqx.report results/runs/ema-* name=ema       some folders, to tables/ema.md and .csv
+
+Options (KEY=VALUE; any other key selects runs by their configuration)
+  runs=results/runs     folders of runs, run folders, or patterns; several as [a,b]
+  out=results/tables    where NAME.md, NAME.csv (a line a row) and NAME-runs.csv (a line a run) go
+  name=ablation         NAME
+  columns=[...]         columns to show, e.g. [usage,psnr,lpips,bits]; the CSV files have all
+  sort=COLUMN           best first; default: by name
+  seeds=folded          or separate: a row a run
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `python -m vqx.report` was asked for."""
+
+    runs: tuple[str, ...] = ()  # () is RESULTS/runs
+    out: Path = field(default_factory=lambda: results() / "tables")
+    name: str = "ablation"
+    columns: tuple[str, ...] = ()
+    sort: str | None = None
+    seeds: str = "folded"
+    filters: dict[str, str] = field(default_factory=dict)
+
+
+def results() -> Path:
+    """Where runs and tables are by default, as conf/config.yaml has it."""
+    return Path(os.environ.get("VQX_RESULTS", "results"))
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Options from `key=value` words and paths. Raises ConfigError for a value that cannot be."""
+    options = Options()
+    known = {f.name for f in fields(Options)} - {"filters"}
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        if not equals:
+            options = replace(options, runs=(*options.runs, _path(word, known)))
+        elif key == "runs":
+            options = replace(options, runs=(*options.runs, *_items(value)))
+        elif key == "columns":
+            options = replace(options, columns=_items(value))
+        elif key == "out":
+            options = replace(options, out=Path(value).expanduser())
+        elif key == "name":
+            options = replace(options, name=value)
+        elif key == "sort":
+            options = replace(options, sort=value)
+        elif key == "seeds":
+            options = replace(options, seeds=value)
+        else:
+            options = replace(options, filters={**options.filters, key: value})
+    if options.seeds not in ("folded", "separate"):
+        raise ConfigError(f"seeds={options.seeds}: must be folded or separate")
+    if not options.name or Path(options.name).name != options.name:
+        raise ConfigError(f"name={options.name}: must be a plain file name; the folder is out=...")
+    return options
+
+
+def _items(value: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.strip("[]").split(",") if item.strip())
+
+
+def _path(word: str, known: set[str]) -> str:
+    if word.startswith("-"):
+        raise ConfigError(f"unknown option '{word}': options are written KEY=VALUE, see --help")
+    if not Path(word).exists():
+        raise ConfigError(f"'{word}' is neither KEY=VALUE{nearest(word, known)} nor a run folder")
+    return word
+
+
+def select(runs: Sequence[Run], filters: dict[str, str]) -> list[Run]:
+    """Runs whose configuration has the values asked for. Raises ConfigError for an unknown key."""
+    if not filters:
+        return list(runs)
+    texts = [_texts(run) for run in runs]
+    known = {key for found in texts for key in found}
+    options = {f.name for f in fields(Options)} - {"filters"}
+    for key in filters:
+        if key not in known:
+            raise ConfigError(
+                f"'{key}' is neither an option nor a key of any run's configuration"
+                f"{nearest(key, known | options)}; see --help"
+            )
+    wanted = {key: value.strip("[]").replace(" ", "") for key, value in filters.items()}
+    return [
+        run
+        for run, found in zip(runs, texts, strict=True)
+        if all(found.get(key) == value for key, value in wanted.items())
+    ]
+
+
+def _texts(run: Run) -> dict[str, str]:
+    flat = flatten(run.config)
+    texts = {
+        key: choice_name(key, flat) if isinstance(value, Target) else value_text(value)
+        for key, value in flat.items()
+    }
+    return {**texts, "seed": str(seed_of(run))}
+
+
+def read(options: Options) -> tuple[list[Run], list[Skipped]]:
+    """The runs asked for. Raises VqxError when there are none, saying where it looked."""
+    places = options.runs or (str(results() / "runs"),)
+    found, skipped = read_runs(places)
+    where = ", ".join(places)
+    if not found:
+        seen = f" ({len(skipped)} folders there are no runs)" if skipped else ""
+        raise VqxError(f"no runs in {where}{seen}: make one with `python -m vqx.train`")
+    runs = select(found, options.filters)
+    if not runs:
+        asked = " ".join(f"{key}={value}" for key, value in options.filters.items())
+        raise VqxError(f"none of the {len(found)} runs in {where} has {asked}")
+    return runs, skipped
+
+
+def report(options: Options, *, show: Callable[[str], object], width: int, bold: bool) -> None:
+    """Write the tables and show them."""
+    runs, skipped = read(options)
+    frame = build_frame(runs, separate_seeds=options.seeds == "separate")
+    table = build_table(frame, columns=options.columns, sort=options.sort)
+    paths = _write(frame, render_markdown(table), options)  # first: `| head` must not lose them
+    show(render_terminal(table, width=width, bold=bold))
+    for folder in skipped[:5]:
+        show(f"skipped {folder.path}: {folder.reason}")
+    if len(skipped) > 5:
+        show(f"skipped {len(skipped) - 5} more folders that are no runs of their own")
+    show("\n".join(f"wrote {path}" for path in paths))
+
+
+def _write(frame: Frame, markdown: str, options: Options) -> list[Path]:
+    options.out.mkdir(parents=True, exist_ok=True)
+    texts = {
+        f"{options.name}.md": markdown,
+        f"{options.name}.csv": render_rows(frame),
+        f"{options.name}-runs.csv": render_runs(frame),
+    }
+    for name, text in texts.items():
+        write_text_atomic(options.out / name, text)
+    return [options.out / name for name in texts]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # an old locale must not end in a UnicodeEncodeError
+            stream.reconfigure(errors="replace")
+    if {"-h", "--help"} & set(words):
+        print(HELP, end="")
+        return 0
+    try:
+        bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = shutil.get_terminal_size((140, 24)).columns
+        report(parse(words), show=print, width=width, bold=bold)
+    except VqxError as error:
+        print(f"vqx.report: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `| head` has seen enough; the flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The columns of a table: where a number is found in result.json, and how it is written."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vqx.runs.durations import duration
+
+ABSENT = "-"
+_ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A number of a run. `place` is its path in result.json, `metrics` ones carry a stamp.
+
+    `write` gives the text of a value already multiplied by `scale`; with `spread`, of a standard
+    deviation too. `always`: shown even if no run has it.
+    """
+
+    key: str
+    title: str
+    place: tuple[str, ...]
+    write: Callable[[float], str]
+    unit: str = ""
+    scale: float = 1.0
+    better: str | None = None
+    spread: bool = True
+    always: bool = True
+    default: bool = True
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether values carry a protocol stamp."""
+        return self.place[0] == "metrics"
+
+    @property
+    def header(self) -> str:
+        """Title, direction and unit."""
+        arrow = _ARROWS.get(self.better or "", "")
+        return " ".join(part for part in (self.title, arrow, self.unit) if part)
+
+    def value(self, result: Mapping[str, Any] | None) -> float | None:
+        """The number of a result.json, unscaled; None when it has none."""
+        node: Any = result
+        for name in (*self.place, *(["value"] if self.is_metric else [])):
+            node = node.get(name) if isinstance(node, Mapping) else None
+        is_number = isinstance(node, int | float) and not isinstance(node, bool)
+        return float(node) if is_number else None
+
+    def text(self, value: float) -> str:
+        """`value` as written in a table, without its unit."""
+        scaled = value * self.scale
+        return self.write(scaled) if math.isfinite(scaled) else str(scaled)
+
+
+def fixed(decimals: int) -> Callable[[float], str]:
+    """Always so many decimals, so that points stand below each other."""
+    return lambda value: f"{value:.{decimals}f}"
+
+
+def _count(value: float) -> str:
+    for size, suffix in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.1f}{suffix}"
+    return f"{value:.0f}"
+
+
+def _significant(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _metric(key: str, title: str, decimals: int, better: str | None, **options: Any) -> Column:
+    place = ("metrics", key)
+    write = fixed(decimals)
+    return Column(key=key, title=title, place=place, write=write, better=better, **options)
+
+
+def _plain(
+    key: str, title: str, place: str, write: Callable[[float], str], **options: Any
+) -> Column:
+    group, _, name = place.partition(".")
+    return Column(key=key, title=title, place=(group, name), write=write, **options)
+
+
+COLUMNS = (
+    _metric("usage", "usage", 1, "higher", unit="%", scale=100),
+    _metric("perplexity", "perplexity", 1, "higher"),
+    _metric("l1", "L1", 4, "lower"),
+    _metric("l2", "L2", 5, "lower"),
+    _metric("psnr", "PSNR", 2, "higher", unit="dB"),
+    _metric("psnr_global", "PSNR of the set", 2, "higher", unit="dB", default=False),
+    _metric("ssim", "SSIM", 3, "higher"),
+    _metric("lpips", "LPIPS", 3, "lower"),
+    _metric("rfid", "rFID", 1, "lower"),
+    _metric("fd_vgg16", "FD-VGG16", 1, "lower", always=False),
+    _plain("parameters", "parameters", "model.parameters", _count, spread=False),
+    _plain("codes", "codes", "model.codebook_size", fixed(0), spread=False, default=False),
+    _plain("bits", "bits per image", "model.bits_per_image", fixed(0), spread=False, default=False),
+    _plain("images_per_second", "images/s", "cost.images_per_second", fixed(1)),
+    _plain("time", "time", "cost.train_seconds", duration, spread=False),
+    _plain(
+        "memory",
+        "memory",
+        "cost.peak_memory_bytes",
+        fixed(2),
+        unit="GiB",
+        scale=2**-30,
+        spread=False,
+        default=False,
+    ),
+)
+
+
+def filled(columns: Sequence[Column], results: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The usual columns, and those others that some result has a number for."""
+    return [
+        column
+        for column in columns
+        if (column.default and column.always)
+        or any(column.value(result) is not None for result in results)
+    ]
+
+
+def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """All columns that can be shown, in order; metrics this version does not know come last."""
+    metrics: dict[str, Mapping[str, Any]] = {}
+    for result in results:
+        metrics.update(result.get("metrics") or {})
+    known = {column.key for column in COLUMNS}
+    new = [
+        Column(
+            key=key,
+            title=key,
+            place=("metrics", key),
+            write=_significant,
+            better=metrics[key].get("better"),
+        )
+        for key in sorted(set(metrics) - known)
+    ]
+    first_cost = next(i for i, column in enumerate(COLUMNS) if not column.is_metric)
+    return [*COLUMNS[:first_cost], *new, *COLUMNS[first_cost:]]

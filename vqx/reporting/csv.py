@@ -1,0 +1,89 @@
+"""Tables as CSV, with full precision: one of rows, one of runs."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vqx.reporting.columns import Column, columns_of, filled
+from vqx.reporting.frame import Frame, Row, seed_of
+from vqx.reporting.table import state_text, summary_of
+from vqx.runs.reading import Run
+
+
+def render_rows(frame: Frame) -> str:
+    """One line a row of the table: mean, standard deviation and n of every number.
+
+    Units are those of result.json: usage as a fraction, time in seconds.
+    """
+    columns = _columns(frame)
+    lines = []
+    for row in frame.rows:
+        line = {"row": row.label, **_varying(row), "state": state_text(row)}
+        for column in columns:
+            line.update(_folded(column, row))
+        lines.append(line)
+    return _render(lines)
+
+
+def _columns(frame: Frame) -> list[Column]:
+    results = [result for row in frame.rows for result in row.results]
+    return filled(columns_of(results), results)
+
+
+def _folded(column: Column, row: Row) -> dict[str, Any]:
+    summary = summary_of(column, row)
+    name = column.key
+    if summary is None:
+        return {f"{name}_mean": "", f"{name}_std": "", f"{name}_n": 0}
+    std = "" if summary.std is None else summary.std
+    return {f"{name}_mean": summary.mean, f"{name}_std": std, f"{name}_n": summary.n}
+
+
+def _varying(row: Row) -> dict[str, str]:
+    return {f"config.{key}": text for key, text in row.varying.items()}
+
+
+def render_runs(frame: Frame) -> str:
+    """One line a run: where it is, its state, what differs, its numbers and their stamps."""
+    columns = _columns(frame)
+    return _render([_run(run, row, columns) for row in frame.rows for run in row.runs])
+
+
+def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+    git, packages = run.environment.get("git") or {}, run.environment.get("packages") or {}
+    metrics = (run.result or {}).get("metrics") or {}
+    stamped = [column.key for column in columns if column.is_metric]
+    return {
+        "folder": str(run.folder.path),
+        "signature": run.signature,
+        "row": row.label,
+        **_varying(row),
+        "seed": seed_of(run),
+        "state": str(run.state),
+        "note": run.note,
+        **{column.key: column.value(run.result) for column in columns},
+        "commit": git.get("commit"),
+        "dirty": git.get("dirty"),
+        "torch": packages.get("torch"),
+        "device": run.environment.get("device"),
+        **{f"{key}_stamp": (metrics.get(key) or {}).get("stamp") for key in stamped},
+    }
+
+
+def _render(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Lines under the union of their keys, kept in the order in which keys follow each other."""
+    keys: list[str] = []
+    for line in lines:
+        place = 0
+        for key in line:
+            if key in keys:
+                place = keys.index(key) + 1
+            else:
+                keys.insert(place, key)
+                place += 1
+    text = io.StringIO()
+    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: "" if v is None else v for k, v in line.items()} for line in lines)
+    return text.getvalue()

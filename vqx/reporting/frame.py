@@ -1,0 +1,100 @@
+"""Runs as flat rows, grouped by all that can change a number but the seed."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vqx.config import identity
+from vqx.reporting.naming import Flat, flat_nodes, name_runs
+from vqx.runs.reading import Run
+
+_WIRING = ("_convert_", "_recursive_", "_partial_")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: runs that differ in nothing but their seed, in order of it."""
+
+    label: str
+    runs: tuple[Run, ...]
+    varying: dict[str, str]  # what differs from other rows, key -> text
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """Results of the runs that have one."""
+        return [run.result for run in self.runs if run.result is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Rows in natural order of their labels; `heading` says what the labels are values of."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, row by row."""
+        return [run for row in self.rows for run in row.runs]
+
+
+def seed_of(run: Run) -> int | None:
+    """The run's seed, None where its configuration has none."""
+    seed = run.config.get("seed")
+    return seed if isinstance(seed, int) else None
+
+
+def flatten(config: Mapping[str, Any]) -> Flat:
+    """Dotted keys of what can change a run's numbers, without the seed.
+
+    Left out are repetitions: `quantizer.levels` equal to a root key `levels` is wiring. So are
+    values that hold a place (the cache folder): they differ between machines.
+    """
+    kept = identity(config)
+    places = [str(config[k]) for k in ("results", "cache_dir") if len(str(config.get(k) or "")) > 1]
+    flat = flat_nodes(kept)
+    for key, value in list(flat.items()):
+        parent, _, leaf = key.rpartition(".")
+        repeated = parent and leaf in kept and kept[leaf] == value
+        is_place = isinstance(value, str) and any(place in value for place in places)
+        if repeated or is_place or leaf in _WIRING or key == "seed":
+            del flat[key]
+    return flat
+
+
+def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
+    """Group `runs` into labelled rows; runs share a row when they differ in the seed alone."""
+    flats = [flatten(run.config) for run in runs]
+    names = name_runs(flats)
+    groups: dict[str, list[int]] = {}
+    for index, (run, flat) in enumerate(zip(runs, flats, strict=True)):
+        key = json.dumps(flat, sort_keys=True, default=str)
+        groups.setdefault(f"{key} {run.signature}" if separate_seeds else key, []).append(index)
+    rows = []
+    for members in groups.values():
+        first = members[0]
+        label = names.labels[first]
+        if separate_seeds:
+            label = f"{label} seed={seed_of(runs[first])}"
+        members.sort(key=lambda i: (seed_of(runs[i]) is None, seed_of(runs[i]) or 0))
+        rows.append(Row(label, tuple(runs[i] for i in members), names.varying[first]))
+    return Frame(names.heading, tuple(sorted(_distinct(rows), key=lambda row: natural(row.label))))
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """Rows with a signature added to labels that two of them share: none may pass for another."""
+    labels = [row.label for row in rows]
+    return [
+        Row(f"{row.label} ({row.runs[0].signature})", row.runs, row.varying)
+        if labels.count(row.label) > 1
+        else row
+        for row in rows
+    ]
+
+
+def natural(text: str) -> list[tuple[int, float, str]]:
+    """Sort key in which 8 comes before 16."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [(0, float(p), "") if i % 2 else (1, 0.0, p) for i, p in enumerate(parts)]

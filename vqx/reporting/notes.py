@@ -1,0 +1,226 @@
+"""What stands above and below a table: what the rows share, and what a reader must not miss."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vqx.config import identity
+from vqx.reporting.columns import Column
+from vqx.reporting.frame import Frame, Row, seed_of
+from vqx.reporting.naming import choice_name, flat_nodes
+from vqx.reporting.stamps import Stamps
+from vqx.runs.durations import duration
+from vqx.runs.reading import Run
+from vqx.runs.status import State
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note under a table: about whom, and what."""
+
+    about: str
+    text: str
+
+
+def caption(frame: Frame) -> str:
+    """What all runs share and a reader wants to know: data, model, steps, batch, code, machine."""
+    pieces = (
+        _shared(frame.runs, _data),
+        _model(frame.runs),
+        _shared(frame.runs, _training),
+        *(_shared(frame.runs, read) for read in _SURROUNDINGS.values()),
+    )
+    return " · ".join(piece for piece in pieces if piece)
+
+
+def _shared(runs: Iterable[Run], read: Callable[[Run], str | None]) -> str | None:
+    """What `read` gives for every run that has it, if it is one thing."""
+    found = {text for run in runs if (text := read(run)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _model(runs: Sequence[Run]) -> str | None:
+    nodes = [run.config.get("model") for run in runs]
+    if not nodes or any(node != nodes[0] for node in nodes):
+        return None
+    name = choice_name("model", flat_nodes(identity({"model": nodes[0]})))
+    return f"{name} model" if name else None
+
+
+def _data(run: Run) -> str | None:
+    if run.result is None:
+        return None
+    data = run.result.get("data") or {}
+    return f"{data.get('name')} ({data.get('split')}, {data.get('images', 0):,} images)"
+
+
+def _training(run: Run) -> str | None:
+    trainer = run.config.get("trainer")
+    if not isinstance(trainer, Mapping) or "steps" not in trainer:
+        return None
+    steps = trainer["steps"]
+    length = f"{steps:,} steps" if isinstance(steps, int) else str(steps)
+    return f"{length} of batch {trainer.get('batch_size')}"
+
+
+def _sessions(run: Run) -> list[Mapping[str, Any]]:
+    """The environment of a run's first start, then what each resume changed of it."""
+    sessions = run.environment.get("sessions") or []
+    return [run.environment, *(s for s in sessions if isinstance(s, Mapping))]
+
+
+def _joined(run: Run, read: Callable[[Mapping[str, Any]], str | None]) -> str | None:
+    found = dict.fromkeys(text for s in _sessions(run) if (text := read(s)) is not None)
+    return " then ".join(found) or None
+
+
+def _code(run: Run) -> str | None:
+    def read(session: Mapping[str, Any]) -> str | None:
+        git = session.get("git")
+        if not isinstance(git, Mapping) or not git.get("commit"):
+            return None
+        changes = f" with changes {(git.get('diff_sha256') or '?')[:6]}" if git.get("dirty") else ""
+        return f"code {git['commit'][:7]}{changes}"
+
+    return _joined(run, read)
+
+
+def _package(name: str) -> Callable[[Run], str | None]:
+    def read(session: Mapping[str, Any]) -> str | None:
+        version = (session.get("packages") or {}).get(name)
+        return f"{name} {version}" if version else None
+
+    return lambda run: _joined(run, read)
+
+
+def _version(run: Run) -> str | None:
+    return _joined(run, lambda s: f"vqx {s['vqx']}" if "vqx" in s else None)
+
+
+def _device(run: Run) -> str | None:
+    def read(session: Mapping[str, Any]) -> str | None:
+        device = session.get("device")
+        count = session.get("devices", run.environment.get("devices", 1))
+        return None if device is None else f"{count} x {device}" if count != 1 else str(device)
+
+    return _joined(run, read)
+
+
+_SURROUNDINGS: dict[str, Callable[[Run], str | None]] = {
+    "version": _version,
+    "code": _code,
+    "torch": _package("torch"),
+    "device": _device,
+}
+
+
+def notes_of(
+    rows: Sequence[Row], columns: Sequence[Column], stamps: Mapping[str, Stamps]
+) -> list[Note]:
+    """All notes, the most pressing first."""
+    metrics = [column for column in columns if column.is_metric]
+    return [
+        *_state_notes(rows),
+        *_fault_notes(rows),
+        *_confounds(rows),
+        *(note for column in metrics for note in _missing_notes(column, rows)),
+        *_stamp_notes(metrics, stamps),
+    ]
+
+
+def _state_notes(rows: Sequence[Row]) -> list[Note]:
+    seeds = sorted({s for row in rows for run in row.runs if (s := seed_of(run)) is not None})
+    separate = all(len(row.runs) == 1 for row in rows)
+    notes = []
+    for row in rows:
+        texts = [_state(run) for run in row.runs if run.state != State.DONE or run.note]
+        present = {seed_of(run) for run in row.runs}
+        absent = [] if separate else [str(s) for s in seeds if s not in present]
+        if absent:
+            plural = "s" if len(absent) > 1 else ""
+            texts.append(f"seed{plural} {', '.join(absent)} missing: not started")
+        if texts:
+            notes.append(Note(row.label, "; ".join(texts)))
+    return notes
+
+
+def _state(run: Run) -> str:
+    """`seed 1 failed: RuntimeError: out of memory (results/runs/...)`."""
+    seed = f"seed {seed_of(run)} " if seed_of(run) is not None else ""
+    if run.state == State.QUEUED:
+        return f"{seed}missing: queued{', ' + run.note if run.note else ''}"
+    status = run.status
+    note = run.note.splitlines()[0][:300] if run.note else ""
+    if run.state == State.RUNNING and status is not None:
+        left = "" if status.eta_seconds is None else f", {duration(status.eta_seconds)} left"
+        job = f", SLURM job {status.job_id}" if status.job_id else ""
+        step = f"step {status.step:,} of {status.steps:,}"
+        return f"{seed}running: {step}{left}, on {status.host}{job}{'; ' + note if note else ''}"
+    step = f" at step {status.step:,} of {status.steps:,}" if status is not None else ""
+    step = "" if run.state == State.COLLAPSED else step
+    return f"{seed}{run.state}{step}{': ' + note if note else ''} ({run.folder.path})"
+
+
+def _fault_notes(rows: Sequence[Row]) -> list[Note]:
+    """What a number alone does not tell: soft codes, images left out."""
+    notes = []
+    for row in rows:
+        if any((r.get("model") or {}).get("discrete") is False for r in row.results):
+            text = "not discrete: trained on soft codes; all numbers are of decode(codes)"
+            notes.append(Note(row.label, text))
+        if left_out := {len((r.get("data") or {}).get("left_out") or []) for r in row.results} - {
+            0
+        }:
+            count = " or ".join(map(str, sorted(left_out)))
+            notes.append(Note(row.label, f"{count} unreadable images left out of the evaluation"))
+    return notes
+
+
+def _confounds(rows: Sequence[Row]) -> list[Note]:
+    """What differs between runs beside what the rows are named for."""
+    notes = []
+    for what, read in _SURROUNDINGS.items():
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            for text in (read(run) for run in row.runs if run.environment):
+                found.setdefault(text or f"{what} unknown", []).append(row.label)
+        if len(found) > 1:
+            *rare, usual = sorted(found, key=lambda text: len(found[text]))
+            named = [f"{text} in {', '.join(dict.fromkeys(found[text]))}" for text in rare]
+            notes.append(Note("confound", "; ".join([*named, f"{usual} in all other runs"])))
+    return notes
+
+
+def _missing_notes(column: Column, rows: Sequence[Row]) -> list[Note]:
+    """Why a metric is not there, and how to get it."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        lacking = [result for result in row.results if column.value(result) is None]
+        for result in lacking:
+            text = (result.get("missing") or {}).get(column.key, "not measured by this run")
+            label = row.label if len(lacking) == len(row.results) else f"some seeds of {row.label}"
+            if label not in reasons.setdefault(str(text), []):
+                reasons[str(text)].append(label)
+    with_results = [row for row in rows if row.results]
+    return [
+        Note(column.title, f"missing{_in(labels, with_results)}: {reason}")
+        for reason, labels in reasons.items()
+    ]
+
+
+def _in(labels: Sequence[str], rows: Sequence[Row]) -> str:
+    return "" if len(labels) == len(rows) else f" in {', '.join(labels)}"
+
+
+def _stamp_notes(columns: Sequence[Column], stamps: Mapping[str, Stamps]) -> list[Note]:
+    """The protocol of each metric; equal protocols are said once."""
+    plain: dict[str, list[str]] = {}
+    mixed = []
+    for column in columns:
+        letters = stamps[column.key].letters
+        if len(letters) == 1:
+            plain.setdefault(next(iter(letters)), []).append(column.title)
+        elif letters:
+            text = "; ".join(f"{letter} {stamp}" for stamp, letter in letters.items())
+            mixed.append(Note(column.title, f"measured differently, so no best is marked: {text}"))
+    return [*mixed, *(Note(", ".join(titles), stamp) for stamp, titles in plain.items())]

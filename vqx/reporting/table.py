@@ -1,0 +1,144 @@
+"""The ablation table, free of any output format."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from vqx.errors import ConfigError
+from vqx.reporting.columns import ABSENT, Column, columns_of, filled
+from vqx.reporting.frame import Frame, Row, natural
+from vqx.reporting.notes import Note, caption, notes_of
+from vqx.reporting.stamps import Stamps, stamps_of
+from vqx.reporting.statistics import Summary, summarize
+from vqx.runs.status import State
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number with its spread, or a text; `mark` refers to a note of its column."""
+
+    text: str
+    spread: str = ""
+    mark: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A heading and cells a row; the first column and the last are text, the others numbers."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def text_columns(self) -> tuple[int, int]:
+        """Left-aligned columns: what differs, and the state."""
+        return 0, len(self.header) - 1
+
+
+def build_table(frame: Frame, *, columns: Sequence[str] = (), sort: str | None = None) -> Table:
+    """The table of `frame`'s rows. `columns`: keys to show, default all usual ones; `sort`: a key,
+    best first.
+
+    Raises ConfigError for a key that is no column.
+    """
+    results = [result for row in frame.rows for result in row.results]
+    known = columns_of(results)
+    shown = _select(known, columns, results)
+    rows = _sorted(frame.rows, _find(known, sort)) if sort else list(frame.rows)
+    stamps = {column.key: stamps_of(column, rows) for column in shown if column.is_metric}
+    by_column = [_cells(column, rows, stamps.get(column.key)) for column in shown]
+    body = [
+        (Cell(row.label), *(cells[i] for cells in by_column), Cell(_n(row)), Cell(state_text(row)))
+        for i, row in enumerate(rows)
+    ]
+    return Table(
+        caption=caption(frame),
+        header=(frame.heading, *(column.header for column in shown), "n", "state"),
+        rows=tuple(body),
+        notes=tuple(notes_of(rows, shown, stamps)),
+    )
+
+
+def _find(known: Sequence[Column], key: str) -> Column:
+    for column in known:
+        if key in (column.key, column.title):
+            return column
+    from vqx.guard import nearest
+
+    keys = [column.key for column in known]
+    raise ConfigError(f"no column '{key}'{nearest(key, keys)}; there are: {', '.join(keys)}")
+
+
+def _select(
+    known: Sequence[Column], keys: Sequence[str], results: Sequence[dict[str, object]]
+) -> list[Column]:
+    if keys:
+        return [_find(known, key) for key in keys]
+    return [column for column in filled(known, results) if column.default]
+
+
+def summary_of(column: Column, row: Row) -> Summary | None:
+    """The column's number over the seeds of a row."""
+    values = [column.value(result) for result in row.results]
+    return summarize([value for value in values if value is not None])
+
+
+def _cells(column: Column, rows: Sequence[Row], stamps: Stamps | None) -> list[Cell]:
+    summaries = [summary_of(column, row) for row in rows]
+    cells = [_cell(column, summary) for summary in summaries]
+    if stamps is not None and len(stamps.letters) > 1:  # not comparable: no best among them
+        return [
+            replace(cell, mark=stamps.marks(row)) for cell, row in zip(cells, rows, strict=True)
+        ]
+    best = _best(column, summaries)
+    # What reads the same is as good: three rows of 100.0 % are all best.
+    top = {cells[i].text for i in best}
+    return [replace(cell, best=bool(best) and cell.text in top) for cell in cells]
+
+
+def _cell(column: Column, summary: Summary | None) -> Cell:
+    if summary is None:
+        return Cell(ABSENT)
+    shows_spread = column.spread and summary.std is not None
+    return Cell(
+        column.text(summary.mean), column.text(summary.std) if shows_spread and summary.std else ""
+    )
+
+
+def _best(column: Column, summaries: Sequence[Summary | None]) -> list[int]:
+    """Rows with the best mean, if there are at least two to choose from."""
+    means = {i: s.mean for i, s in enumerate(summaries) if s is not None and math.isfinite(s.mean)}
+    if column.better is None or len(means) < 2:
+        return []
+    pick: Callable[..., float] = max if column.better == "higher" else min
+    target = pick(means.values())
+    return [i for i, mean in means.items() if mean == target]
+
+
+def _sorted(rows: Sequence[Row], column: Column) -> list[Row]:
+    sign = 1.0 if column.better == "lower" else -1.0
+
+    def key(row: Row) -> tuple[float, list[tuple[int, float, str]]]:
+        summary = summary_of(column, row)
+        missing = summary is None or math.isnan(summary.mean)
+        return (math.inf if missing or not summary else sign * summary.mean), natural(row.label)
+
+    return sorted(rows, key=key)
+
+
+def _n(row: Row) -> str:
+    return str(len(row.results))
+
+
+def state_text(row: Row) -> str:
+    """`done`, or how many runs of the row are in which state."""
+    counts = Counter(run.state for run in row.runs)
+    if len(counts) == 1:
+        return str(row.runs[0].state)
+    order = [state for state in State if state in counts]
+    order.sort(key=lambda state: state != State.DONE)
+    return ", ".join(f"{counts[state]} {state}" for state in order)

@@ -1,0 +1,122 @@
+"""Tables as text for a terminal of a given width."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vqx.reporting.table import Cell, Table
+from vqx.reporting.wrapping import hanging
+
+_GAP = "  "
+_BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
+
+
+def render_terminal(table: Table, *, width: int, bold: bool) -> str:
+    """The table in at most `width` columns where that can be done; nothing is left out.
+
+    A table too wide is set in blocks of whole columns, each with the rows' names before it. Best
+    values are bold, or with `bold=False` (no terminal) have a star.
+    """
+    columns = _columns(table, bold=bold, width=width)
+    lines = textwrap.wrap(table.caption, max(20, width))
+    for block in _blocks(columns, width):
+        lines += ["", *_block(block, bold=bold)]
+    if table.notes:
+        lines += ["", *_notes(table, width)]
+    if not bold and any(cell.best for row in table.rows for cell in row):
+        lines.append("* best of its column")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Lines of text of one column: the header's, then those of each row."""
+
+    header: str
+    cells: list[list[str]]
+    bold: list[bool]
+    left: bool
+
+    @property
+    def width(self) -> int:
+        return max(map(len, [self.header, *(line for lines in self.cells for line in lines)]))
+
+
+def _columns(table: Table, *, bold: bool, width: int) -> list[_Column]:
+    columns = []
+    for index, header in enumerate(table.header):
+        cells = [row[index] for row in table.rows]
+        if left := index in table.text_columns:
+            texts = [_wrapped(cell.text, max(24, width // 4)) for cell in cells]
+        else:
+            texts = [[text] for text in _numbers(cells, starred=not bold)]
+        columns.append(_Column(header, texts, [bold and cell.best for cell in cells], left))
+    return columns
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+
+
+def _numbers(cells: Sequence[Cell], *, starred: bool) -> list[str]:
+    """Numbers with means, spreads and marks below each other."""
+    stars = starred and any(cell.best for cell in cells)
+    marks = [cell.mark + ("*" if cell.best and stars else "") for cell in cells]
+    mean = max((len(cell.text) for cell in cells), default=0)
+    spread = max((len(cell.spread) for cell in cells), default=0)
+    mark = max(map(len, marks), default=0)
+    texts = []
+    for cell, own in zip(cells, marks, strict=True):
+        between = (
+            f" ± {cell.spread.rjust(spread)}" if cell.spread else " " * (spread and spread + 3)
+        )
+        texts.append(cell.text.rjust(mean) + between + own.ljust(mark))
+    return texts
+
+
+def _blocks(columns: list[_Column], width: int) -> list[list[_Column]]:
+    """Columns in as few blocks as fit, the first column repeated in each."""
+    name, *rest = columns
+    blocks: list[list[_Column]] = [[name]]
+    used = name.width
+    for column in rest:
+        needed = len(_GAP) + column.width
+        if used + needed > width and len(blocks[-1]) > 1:
+            blocks.append([name])
+            used = name.width
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _block(columns: list[_Column], *, bold: bool) -> list[str]:
+    header = _GAP.join(_aligned(c.header, c) for c in columns).rstrip()
+    rule = "─" * sum((len(_GAP) * (len(columns) - 1), *(c.width for c in columns)))
+    lines = [
+        f"{_BOLD}{header}{_RESET}" if bold else header,
+        f"{_DIM}{rule}{_RESET}" if bold else rule,
+    ]
+    for row in range(len(columns[0].cells)):
+        height = max(len(column.cells[row]) for column in columns)
+        lines += [_GAP.join(_at(c, row, i) for c in columns).rstrip() for i in range(height)]
+    return lines
+
+
+def _at(column: _Column, row: int, line: int) -> str:
+    texts = column.cells[row]
+    text = _aligned(texts[line] if line < len(texts) else "", column)
+    return f"{_BOLD}{text}{_RESET}" if column.bold[row] and text.strip() else text
+
+
+def _aligned(text: str, column: _Column) -> str:
+    return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
+def _notes(table: Table, width: int) -> list[str]:
+    """Notes with their subjects in a column of their own."""
+    indent = min(max(len(note.about) for note in table.notes), max(12, width // 4)) + len(_GAP)
+    return [
+        line
+        for note in table.notes
+        for line in hanging(note.about, note.text, indent=indent, width=width)
+    ]
