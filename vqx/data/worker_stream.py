@@ -1,5 +1,6 @@
 """Reading ahead in worker processes that outlive signals and are never left behind."""
 
+import atexit
 import signal
 from collections.abc import Iterable, Iterator
 from multiprocessing.util import Finalize
@@ -49,9 +50,13 @@ class WorkerStream(Iterator[Any]):
         self._iterator = iter(loader)
         self._finalize = None
         if workers:
-            # Python joins its daemons when it exits; these ignore SIGTERM, so end them before.
+            # Python joins its daemons when it exits and these ignore SIGTERM: end them before. A
+            # process of multiprocessing runs finalizers alone, the queues' own (priority 10) after
+            # this one; in the main process torch's hook would turn the shutdown off, but hooks
+            # registered later run earlier.
             shut_down = self._iterator._shutdown_workers  # type: ignore[attr-defined]
-            self._finalize = Finalize(self, shut_down, exitpriority=1)
+            self._finalize = Finalize(self, shut_down, exitpriority=100)
+            atexit.register(self._finalize)
 
     def __next__(self) -> Any:
         return next(self._iterator)
@@ -60,3 +65,4 @@ class WorkerStream(Iterator[Any]):
         """End the workers and wait for them; does nothing the second time."""
         if self._finalize is not None:
             self._finalize()
+            atexit.unregister(self._finalize)
