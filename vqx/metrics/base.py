@@ -1,0 +1,105 @@
+"""What a metric is: sums over images, added over ranks, read as stamped measurements.
+
+Axes: B images, C channels, H W pixels, h w latent positions.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from vqx.collectives import sum_over_ranks
+from vqx.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with the protocol that gave it; `better` is the direction of improvement."""
+
+    value: float
+    stamp: str
+    better: Literal["higher", "lower"] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As result.json holds it."""
+        return asdict(self)
+
+
+class Metric(ABC):
+    """Sums that grow by `update`, are added over ranks once by `merge`, and read by `compute`.
+
+    All state is float64 or int64 sums, so a rank may have seen any number of images, none
+    included, and nothing is padded or counted twice.
+    """
+
+    keys: tuple[str, ...]
+    smallest_image: int = 1
+
+    def __init__(self, sums: dict[str, Tensor]) -> None:
+        self.sums = sums
+        self._merged = False
+
+    def update(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
+        """Add images `real` and reconstructions `fake` (B, C, H, W) uint8, codes (B, h, w) int64.
+
+        Raises DataError for images that are too small for this metric.
+        """
+        assert not self._merged, "update after merge would count other ranks' images again"
+        assert real.dtype == fake.dtype == torch.uint8, "metrics see rounded images only"
+        assert real.shape == fake.shape, f"{tuple(real.shape)} against {tuple(fake.shape)}"
+        if min(real.shape[-2:]) < self.smallest_image:
+            raise DataError(self.too_small(real.shape[-2], real.shape[-1]))
+        if real.shape[0] == 0:
+            return
+        with torch.no_grad(), torch.autocast(real.device.type, enabled=False):
+            self._add(real, fake, codes)
+
+    def merge(self) -> None:
+        """Add the sums of all ranks; every rank calls it once, after its last update."""
+        assert not self._merged, "merged twice, every image would count once a rank too often"
+        self.sums = {name: sum_over_ranks(value) for name, value in self.sums.items()}
+        self._merged = True
+
+    @abstractmethod
+    def compute(self) -> dict[str, Measurement]:
+        """The measurements of all images added, by key. Raises DataError without images."""
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self.sums = {name: torch.zeros_like(value) for name, value in self.sums.items()}
+        self._merged = False
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the sums (and a network, if there is one) to `device`; returns itself."""
+        self.sums = {name: value.to(device) for name, value in self.sums.items()}
+        return self
+
+    def too_small(self, height: int, width: int) -> str:
+        """The message for images of `height` x `width` pixels that this metric cannot take."""
+        return (
+            f"{', '.join(self.keys)} of {height}x{width} px images: at least "
+            f"{self.smallest_image}x{self.smallest_image} px are needed; leave it out of `metrics`"
+        )
+
+    @abstractmethod
+    def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None: ...
+
+    def _count(self, name: str, *, at_least: int = 1) -> int:
+        count = int(self.sums[name])
+        if count < at_least:
+            raise DataError(
+                f"{', '.join(self.keys)} of {count} images: at least {at_least} must be evaluated"
+            )
+        return count
+
+
+def integer_sum(*shape: int) -> Tensor:
+    """An int64 sum, still zero."""
+    return torch.zeros(shape, dtype=torch.int64)
+
+
+def float_sum(*shape: int) -> Tensor:
+    """A float64 sum, still zero."""
+    return torch.zeros(shape, dtype=torch.float64)

@@ -1,0 +1,103 @@
+"""Weights from where their authors publish them, with failures that come fast and are said once."""
+
+import contextlib
+import hashlib
+import os
+import threading
+import urllib.error
+import urllib.request
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vqx.errors import WeightsMissing
+from vqx.pretrained.catalogue import WeightFile
+from vqx.pretrained.files import convolutions_of, locked, replacing, save_convolutions
+
+CONNECT_SECONDS = 5.0
+CHUNK_BYTES = 1 << 20
+
+
+def fetch(entry: WeightFile, path: Path) -> None:
+    """Download `entry` to `path` in the cache's format, once for all processes of this machine.
+
+    Raises WeightsMissing with the reason alone ("name not known", "wrong checksum", ...).
+    """
+    # Asked outside the lock: offline, the ranks of a node wait side by side, not in a row.
+    parts = urlsplit(entry.url)
+    if (reason := unreachable(f"{parts.scheme}://{parts.netloc}/")) is not None:
+        raise WeightsMissing(reason)
+    try:
+        with locked(path):
+            if not path.is_file():
+                _install(entry, path)
+    except (OSError, HTTPException) as error:
+        raise WeightsMissing(_reason(error)) from error
+
+
+@cache
+def unreachable(server: str) -> str | None:
+    """Why `server` (a URL) does not answer, or None when it does; asked once a process."""
+    if os.environ.get("VQX_OFFLINE", "0") not in ("", "0"):
+        return "VQX_OFFLINE is set"
+    answer: list[str | None] = []
+    # In a thread of its own because looking up a name has no time limit in the standard library.
+    probe = threading.Thread(target=lambda: answer.append(_ask(server)), daemon=True)
+    probe.start()
+    probe.join(CONNECT_SECONDS + 1)
+    return answer[0] if answer else f"no answer in {CONNECT_SECONDS:.0f} s"
+
+
+def _ask(server: str) -> str | None:
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(server, method="HEAD"), timeout=CONNECT_SECONDS
+        ):
+            return None
+    except urllib.error.HTTPError:
+        return None  # "not found", "forbidden": it answers
+    except (OSError, HTTPException) as error:
+        return _reason(error)
+
+
+def _reason(error: BaseException) -> str:
+    inner = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return str(inner) or type(inner).__name__
+
+
+def _install(entry: WeightFile, path: Path) -> None:
+    if path.suffix != ".safetensors":
+        with replacing(path) as temporary:
+            _download(entry, temporary)
+        return
+    with contextlib.ExitStack() as stack:
+        published = path.with_name(entry.url.rpartition("/")[2])
+        stack.callback(published.unlink, missing_ok=True)
+        with replacing(published) as temporary:
+            _download(entry, temporary)
+        save_convolutions(convolutions_of(published), path)
+
+
+def _download(entry: WeightFile, path: Path) -> None:
+    from tqdm import tqdm
+
+    with (
+        urllib.request.urlopen(entry.url, timeout=4 * CONNECT_SECONDS) as response,
+        path.open("wb") as file,
+        tqdm(
+            total=int(response.headers.get("Content-Length", 0)) or None,
+            desc=entry.network,
+            unit="B",
+            unit_scale=True,
+        ) as bar,
+    ):
+        sha256 = hashlib.sha256()
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            sha256.update(chunk)
+            bar.update(len(chunk))
+    if not sha256.hexdigest().startswith(entry.sha256_prefix):
+        raise WeightsMissing(f"{entry.url} came with a wrong checksum: damaged on the way")

@@ -1,0 +1,64 @@
+"""Where a network's weights are: a configured path, else the cache, else a download."""
+
+import os
+from pathlib import Path
+
+from vqx.errors import WeightsMissing
+from vqx.pretrained.catalogue import CATALOGUE, INCEPTION, WeightFile
+from vqx.pretrained.files import sha256_of
+from vqx.pretrained.hub import fetch
+
+__all__ = ["cache_folder", "cached_path", "find_weights", "sha256_of"]
+
+
+def cache_folder(cache_dir: str | Path | None = None) -> Path:
+    """The folder of weight files: `weights` in `cache_dir`, else in $VQX_CACHE or ~/.cache/vqx."""
+    root = cache_dir or os.environ.get("VQX_CACHE") or "~/.cache/vqx"
+    return Path(root).expanduser() / "weights"
+
+
+def cached_path(entry: WeightFile, cache_dir: str | Path | None = None) -> Path:
+    """Where `entry` lies in the cache, whether it is there or not."""
+    return cache_folder(cache_dir) / entry.file_name
+
+
+def find_weights(
+    network: str, *, weights: str | Path | None = None, cache_dir: str | Path | None = None
+) -> Path:
+    """The weight file of `network` ("alexnet", "vgg16" or "inception").
+
+    `weights` is a path that must exist when given. Without it the cache is looked at, and filled
+    by a download when it lacks the file. Raises WeightsMissing saying what was looked for where.
+    """
+    entry = CATALOGUE[network]
+    if weights is not None:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise WeightsMissing(
+                f"{network} weights: there is no file {path}, which `weights` names; "
+                "correct the path, or leave it null to use the cache"
+            )
+        return path
+    path = cached_path(entry, cache_dir)
+    if not path.is_file():
+        try:
+            fetch(entry, path)
+        except WeightsMissing as error:
+            raise WeightsMissing(missing_message(entry, path, str(error), cache_dir)) from error
+    return path
+
+
+def missing_message(
+    entry: WeightFile, path: Path, reason: str, cache_dir: str | Path | None = None
+) -> str:
+    """One line: which weights are missing, where they were looked for, and how to get them."""
+    option = f" --cache-dir {cache_dir}" if cache_dir else ""
+    if entry is INCEPTION:
+        remedy = f"download it on another machine and copy it to {path}"
+    else:
+        remedy = f"run `python -m vqx.prepare weights{option}`, or copy the file from a machine"
+        remedy += " that has it"
+    return (
+        f"{entry.network} weights ({entry.used_for}) are neither at {path} nor to be had from "
+        f"{entry.url} ({reason}): {remedy}"
+    )
