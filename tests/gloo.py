@@ -1,6 +1,6 @@
-"""A pool of gloo ranks that live for a whole test session, so that a 2-rank test costs milliseconds.
+"""A pool of gloo ranks that live as long as the tests, so that a 2-rank test takes milliseconds.
 
-Usage: a test takes the `two_ranks` (or `four_ranks`) fixture and calls `two_ranks(function, *args)`;
+Usage: a test takes the `two_ranks` or `four_ranks` fixture and calls `two_ranks(function, *args)`;
 `function` is a module-level function of the test module, runs on every rank inside an initialised
 process group, and the call returns the list of its results in rank order.
 """
@@ -39,7 +39,7 @@ class GlooPool:
         self._connections: list[Connection] = []
 
     def __call__(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """Run `function(*args)` on every rank; results in rank order. Any rank's error is raised."""
+        """Run `function(*args)` on every rank; results in rank order; an error is raised."""
         if not self._processes:
             self._start()
         for connection in self._connections:

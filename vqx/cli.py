@@ -11,28 +11,19 @@ from vqx.errors import Interrupted, VqxError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_TRACEBACK = "HYDRA_FULL_ERROR"
-
 
 def hydra_entry(task: "Callable[[DictConfig], Any]") -> None:
-    """Run `task` under Hydra with vqx's configuration, and turn what goes wrong into one line.
-
-    With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
-    """
+    """Run `task` under Hydra with vqx's configuration, and turn what goes wrong into one line."""
     import hydra
 
     from vqx.config import conf_dir, register_resolvers
 
     register_resolvers()
-    full = os.environ.get(_TRACEBACK) == "1"
-    os.environ[_TRACEBACK] = "1"  # Hydra then lets exceptions through to us
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     except Exception as error:
-        _end(error, full=full)
-    finally:
-        if not full:
-            del os.environ[_TRACEBACK]
+        _end(error)
 
 
 def guarded(command: Callable[[], int | None]) -> None:
@@ -40,22 +31,30 @@ def guarded(command: Callable[[], int | None]) -> None:
     try:
         sys.exit(command() or 0)
     except Exception as error:
-        _end(error, full=os.environ.get(_TRACEBACK) == "1")
+        _end(error)
 
 
-def _end(error: Exception, *, full: bool) -> NoReturn:
-    """Print `error` as one line if it is the user's to mend, else with its traceback, and exit."""
+def exit_code_of(error: BaseException) -> int:
+    """128 + the signal's number for an interrupted run, as shells count; else 1."""
+    return 128 + error.signal_number if isinstance(error, Interrupted) else 1
+
+
+def _end(error: Exception) -> NoReturn:
+    """Print `error` as one line if it is the user's to mend, else with its traceback, and exit.
+
+    VQX_TRACEBACK=1 in the environment shows the traceback in any case.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from vqx.guard import explain
 
-    if full:
-        traceback.print_exc()
+    if os.environ.get("VQX_TRACEBACK"):
+        traceback.print_exception(error)
     elif isinstance(error, VqxError):
         print(f"vqx: {error}", file=sys.stderr)
     elif isinstance(error, HydraException | OmegaConfBaseException):
         print(f"vqx: {explain(error)}", file=sys.stderr)
     else:
         traceback.print_exception(error)
-    sys.exit(128 + error.signal_number if isinstance(error, Interrupted) else 1)
+    sys.exit(exit_code_of(error))

@@ -40,7 +40,7 @@ def _evaluate() -> None:
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("overrides", nargs="*", help="GROUP=CHOICE or KEY=VALUE")
     arguments = parser.parse_args(sys.argv[1:])
-    from vqx.reporting.result import result_table
+    from vqx.reporting.single import result_table
     from vqx.runs.files import write_json_atomic
     from vqx.runs.folder import RunFolder
     from vqx.runs.lock import RunLock

@@ -67,7 +67,7 @@ def explain(error: Exception) -> str:
         return _unknown_option(match[1])
     if match := re.search(r"Key '(\w+)' is not in struct\s+full_key: ([\w.]+)", text):
         return _unknown_option(match[2])
-    if match := re.search(r"Missing mandatory value: ([\w.]+)", text):
+    if "Missing mandatory value" in text and (match := re.search(r"full_key: ([\w.]+)", text)):
         return f"'{match[1]}' has no default: give it as {match[1]}=..."
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 

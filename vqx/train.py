@@ -4,52 +4,64 @@ Light until there is something to train: a run that is done is told from its fol
 two seconds.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqx.cli import hydra_entry
-from vqx.errors import Interrupted, VqxError
+from vqx.cli import exit_code_of, hydra_entry
+from vqx.errors import ConfigError, Interrupted, VqxError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from vqx.runs.folder import RunFolder
+
 
 def train(config: "DictConfig") -> None:
-    """One run: train it, go on with it, or show its result when it is done."""
+    """One run: train it, go on with it, or show its result when it is done.
+
+    What the user can mend is said in one line. A sweep goes on with its next run then, but not
+    when a signal asked it to stop.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-    from omegaconf import OmegaConf
 
-    from vqx.guard import check_root_keys
     from vqx.runs.folder import RunFolder
 
     hydra = HydraConfig.get()
     folder = RunFolder(Path(hydra.runtime.output_dir))
     try:
-        check_root_keys(config)
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        assert isinstance(plain, dict)
-        if folder.is_done:
-            print("done already")
-        else:
-            from vqx.training.launch import run_training
-
-            run_training(
-                {str(key): value for key, value in plain.items()},
-                folder,
-                overrides=list(hydra.overrides.task),
-            )
-    except Interrupted as error:
-        if hydra.mode == RunMode.MULTIRUN:
-            # Asked to stop, a sweep must not go on with the next run.
-            print(f"vqx: {error}", file=sys.stderr)
-            sys.exit(128 + error.signal_number)
-        raise
-    except VqxError:
+        _train(config, folder, overrides=list(hydra.overrides.task))
+    except VqxError as error:
         _remove_if_empty(folder.path)
-        raise
-    _show(folder.path)
+        if os.environ.get("VQX_TRACEBACK"):
+            raise
+        print(f"vqx: {error}", file=sys.stderr, flush=True)
+        if hydra.mode == RunMode.MULTIRUN and not isinstance(error, Interrupted):
+            raise
+        sys.exit(exit_code_of(error))
+    _show(folder)
+
+
+def _train(config: "DictConfig", folder: "RunFolder", *, overrides: list[str]) -> None:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from vqx.guard import check_root_keys, explain
+
+    check_root_keys(config)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+    assert isinstance(plain, dict)
+    if folder.is_done:
+        print("done already")
+        return
+    from vqx.training.launch import run_training
+
+    run_training({str(key): value for key, value in plain.items()}, folder, overrides=overrides)
 
 
 def _remove_if_empty(path: Path) -> None:
@@ -58,16 +70,13 @@ def _remove_if_empty(path: Path) -> None:
         path.rmdir()
 
 
-def _show(path: Path) -> None:
-    import os
+def _show(folder: "RunFolder") -> None:
+    from vqx.reporting.single import result_table
 
-    from vqx.reporting.result import result_table
-    from vqx.runs.folder import RunFolder
-
-    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
-        result = RunFolder(path).read_result()
-        if result is not None:
-            print(f"\n{result_table(result)}\n\n{path}")
+    first_rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    result = folder.read_result()
+    if first_rank and result is not None:
+        print(f"\n{result_table(result)}\n\n{folder.path}")
 
 
 def main() -> None:

@@ -1,0 +1,133 @@
+"""Killed, stopped, doubled: a run ends with the bits of the unbroken one."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import TINY, lines_of, only_run, result_of, run, start, status_of
+
+LONG = (*TINY, "trainer.steps=30", "trainer.checkpoint_every=1", "trainer.evaluate_every=7")
+DEADLINE = 120
+
+
+def wait_for_step(process, results: Path, step: int) -> None:
+    """Until the run under `results` has a checkpoint of `step` or later."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        names = sorted(path.name for path in results.glob("runs/*/checkpoints/step-*.pt"))
+        if names and int(names[-1].split("-")[1]) >= step:
+            return
+        if process.poll() is not None:
+            raise AssertionError(process.stdout.read())
+        time.sleep(0.002)
+    raise AssertionError(f"no step {step} in {DEADLINE} s")
+
+
+def assert_equal_runs(ours: Path, theirs: Path) -> None:
+    """Same final metrics bit for bit, same log line by line, same weights by name of checkpoint."""
+    assert result_of(ours)["metrics"] == result_of(theirs)["metrics"]
+    assert lines_of(ours) == lines_of(theirs)
+
+
+@pytest.fixture(scope="module", params=["ema", "fsq"])
+def unbroken(request, tmp_path_factory):
+    """A quantizer's name and the folder of a run of it that nothing disturbed."""
+    place = tmp_path_factory.mktemp("unbroken")
+    done = run("vqx.train", f"quantizer={request.param}", *LONG, cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return request.param, only_run(place / "results")
+
+
+@pytest.mark.slow
+def test_killed_at_random_steps_it_ends_with_the_same_bits(unbroken, tmp_path):
+    quantizer, whole = unbroken
+    draw = random.Random(quantizer)
+    for step in sorted(draw.sample(range(1, 29), 3)):
+        process = start("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path)
+        wait_for_step(process, tmp_path / "results", step)
+        time.sleep(draw.random() * 0.02)  # with a checkpoint a step, often amid writing one
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    resumed = run("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "resuming at step" in resumed.stdout
+    assert_equal_runs(only_run(tmp_path / "results"), whole)
+    leftovers = list(only_run(tmp_path / "results").rglob("*.tmp"))
+    assert leftovers == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
+def test_stopped_by_a_signal_it_saves_says_so_and_resumes(number, unbroken, tmp_path):
+    quantizer, whole = unbroken
+    process = start("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path)
+    wait_for_step(process, tmp_path / "results", 5)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, output
+    assert f"stopped by signal {int(number)}" in output
+    assert "Traceback" not in output
+    assert status_of(only_run(tmp_path / "results"))["state"] == "interrupted"
+    assert run("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path).returncode == 0
+    assert_equal_runs(only_run(tmp_path / "results"), whole)
+
+
+@pytest.mark.slow
+def test_a_damaged_newest_checkpoint_is_passed_over(unbroken, tmp_path):
+    quantizer, whole = unbroken
+    process = start("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path)
+    wait_for_step(process, tmp_path / "results", 9)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = only_run(tmp_path / "results")
+    newest = max((folder / "checkpoints").glob("step-*.pt"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = run("vqx.train", f"quantizer={quantizer}", *LONG, cwd=tmp_path)
+    assert resumed.returncode == 0
+    assert f"{newest.name} is damaged" in resumed.stdout
+    assert_equal_runs(folder, whole)
+
+
+@pytest.mark.slow
+def test_a_second_process_is_told_who_holds_the_run(tmp_path):
+    arguments = (*LONG, "trainer.steps=100000")
+    process = start("vqx.train", *arguments, cwd=tmp_path)
+    try:
+        wait_for_step(process, tmp_path / "results", 1)
+        second = run("vqx.train", *arguments, cwd=tmp_path)
+        assert second.returncode == 1
+        assert f"is held by pid {process.pid} on host" in second.stderr
+        assert len(second.stderr.strip().splitlines()) == 1
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_nothing_is_lost(unbroken, tmp_path):
+    """The limit on a file's size stands in for a full disk where none can be mounted."""
+    quantizer, whole = unbroken
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=1300k tmpfs {disk} 2>/dev/null") != 0:
+        pytest.skip("needs the right to mount a small tmpfs (root)")
+    try:
+        full = run("vqx.train", f"quantizer={quantizer}", *LONG, f"results={disk}", cwd=tmp_path)
+        assert full.returncode == 1
+        assert "disk full while writing" in full.stderr
+        assert "Traceback" not in full.stderr
+        assert len(full.stderr.strip().splitlines()) == 1, full.stderr
+        os.system(f"mount -o remount,size=64m {disk}")
+        assert (
+            run(
+                "vqx.train", f"quantizer={quantizer}", *LONG, f"results={disk}", cwd=tmp_path
+            ).returncode
+            == 0
+        )
+        assert_equal_runs(only_run(disk), whole)
+    finally:
+        os.system(f"umount {disk}")

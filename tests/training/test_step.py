@@ -1,0 +1,127 @@
+"""One optimizer step: accumulation, ragged or not, and ranks give the gradient of one big batch."""
+
+import copy
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from vqx.losses import L2, Weighted, WeightedSum
+from vqx.models import Tokenizer, conv_autoencoder
+from vqx.quantizers import EMA, FSQ, VQ
+from vqx.training.precision import Precision
+from vqx.training.step import TrainingForward, reseed, shared_generator, to_float, train_step
+
+CPU = torch.device("cpu")
+QUANTIZERS = {
+    "fsq": lambda: FSQ([5, 5, 5]),
+    "vq": lambda: VQ(32, 4),
+    "ema": lambda: EMA(32, 4, ema_init="ones"),
+}
+
+
+def tokenizer(kind):
+    torch.manual_seed(0)
+    quantizer = QUANTIZERS[kind]()
+    encoder, decoder = conv_autoencoder(
+        image_channels=3,
+        latent_channels=quantizer.latent_channels,
+        width=16,
+        residual_width=4,
+        residual_blocks=1,
+    )
+    return Tokenizer(encoder, quantizer, decoder)
+
+
+def images(count=8):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(256, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
+
+
+def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
+    """Parameters, buffers and logged values after a few SGD steps over 8 global images."""
+    model = tokenizer(kind)
+    forward = TrainingForward(model, WeightedSum({"l2": Weighted(L2(), weight=1.0)}))
+    parameters = list(forward.parameters())
+    if world_size > 1:
+        forward = DistributedDataParallel(forward, broadcast_buffers=False)
+    optimizer = torch.optim.SGD(parameters, lr=0.1)
+    rounding = Precision(precision, CPU)
+    for step in range(steps):
+        values = train_step(
+            forward,
+            micro_batches,
+            step=step,
+            batch_size=8,
+            world_size=world_size,
+            optimizer=optimizer,
+            parameters=parameters,
+            precision=rounding,
+            clip_norm=1.0,
+        )
+        model.quantizer.update_codebook(generator=shared_generator(0, step=step))
+    state = {name: value.double() for name, value in copy.deepcopy(model.state_dict()).items()}
+    return state, {name: float(value) for name, value in values.items()}
+
+
+def assert_same(ours, theirs):
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=2e-4, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("kind", QUANTIZERS)
+@pytest.mark.parametrize("parts", [2, 4, 3], ids=["2x4", "4x2", "ragged"])
+def test_accumulation_changes_nothing(kind, parts):
+    whole, logged = trained(kind, [images()])
+    split, logged_split = trained(kind, list(images().tensor_split(parts)))
+    assert_same(split, whole)
+    assert logged_split["l2"] == pytest.approx(logged["l2"], rel=1e-4)
+    assert logged_split["gradient_norm"] == pytest.approx(logged["gradient_norm"], rel=1e-3)
+
+
+def on_ranks(kind, parts):
+    rank, size = dist.get_rank(), dist.get_world_size()
+    mine = images().tensor_split(size)[rank]
+    return trained(kind, list(mine.tensor_split(parts)), world_size=size)
+
+
+@pytest.mark.parametrize("kind", QUANTIZERS)
+@pytest.mark.parametrize("parts", [1, 3], ids=["whole", "ragged"])
+def test_two_ranks_equal_one(kind, parts, two_ranks):
+    whole, logged = trained(kind, [images()])
+    (first, logged_first), (second, logged_second) = two_ranks(on_ranks, kind, parts)
+    assert_same(first, whole)
+    assert_same(second, whole)
+    mean = (logged_first["l2"] + logged_second["l2"]) / 2
+    assert mean == pytest.approx(logged["l2"], rel=1e-4)
+
+
+def test_bfloat16_stays_near_float32():
+    whole, _ = trained("fsq", [images()], steps=1)
+    rounded, _ = trained("fsq", [images()], steps=1, precision="bf16")
+    for name, value in whole.items():
+        assert (rounded[name] - value).abs().max() < 2e-2, name
+
+
+def test_images_become_minus_one_to_one():
+    pixels = torch.tensor([0, 255], dtype=torch.uint8)
+    assert to_float(pixels).tolist() == [-1.0, 1.0]
+
+
+def test_random_streams_differ_by_seed_rank_and_step_and_repeat():
+    def draw(seed, rank, step):
+        reseed(seed, rank=rank, step=step)
+        return torch.rand(4).tolist()
+
+    keys = [(s, r, t) for s in range(3) for r in range(3) for t in range(3)]
+    draws = {tuple(draw(*key)) for key in keys}
+    assert len(draws) == len(keys)
+    assert draw(1, 2, 0) == draw(1, 2, 0)
+    assert draw(1, 0, 2) != draw(2, 0, 1)
+
+
+def test_a_shared_generator_depends_on_the_step_only():
+    first = torch.rand(3, generator=shared_generator(0, step=5))
+    assert torch.equal(first, torch.rand(3, generator=shared_generator(0, step=5)))
+    assert not torch.equal(first, torch.rand(3, generator=shared_generator(0, step=6)))
