@@ -131,7 +131,7 @@ def read(options: Options) -> tuple[list[Run], list[Skipped]]:
     found, skipped = read_runs(places)
     where = ", ".join(places)
     if not found:
-        seen = f" ({len(skipped)} folders there are no runs)" if skipped else ""
+        seen = f" ({len(skipped)} other folders)" if skipped else ""
         raise VqxError(f"no runs in {where}{seen}: make one with `python -m vqx.train`")
     runs = select(found, options.filters)
     if not runs:

@@ -58,13 +58,13 @@ QUANTIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-def config_of(quantizer: str = "fsq", *, seed: int = 0, **changes: Any) -> dict[str, Any]:
+def config_of(choice: str = "fsq", /, *, seed: int = 0, **changes: Any) -> dict[str, Any]:
     """A resolved configuration like those of conf/; `changes` has dotted keys, dots as `__`."""
     config: dict[str, Any] = {
         "seed": seed,
         "results": "results",
         "cache_dir": "/home/somebody/.cache/vqx",
-        **json.loads(json.dumps(QUANTIZERS[quantizer])),
+        **json.loads(json.dumps(QUANTIZERS[choice])),
         "model": {
             "_target_": "vqx.models.conv_autoencoder",
             "downsampling": 4,
@@ -179,7 +179,7 @@ def write_run(
     """Write one run folder below `runs`; a done run gets a result if none is given."""
     folder = runs / run_name(config)
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.dump(config, sort_keys=False, Dumper=yaml.CSafeDumper))
     (folder / "overrides.yaml").write_text("[]\n")
     fields = {"host": "elsewhere", "pid": 1, "step": 800, "steps": 800, **status}
     record = Status(state=state, **{"heartbeat": time.time(), **fields})

@@ -33,9 +33,14 @@ def _full(*_: Any) -> None:
 def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_text_atomic(path, "old")
-    with pytest.raises(RuntimeError, match="boom"), atomic_file(path) as file:
-        file.write(b"half of the n")
-        raise RuntimeError("boom")
+
+    def write_half() -> None:
+        with atomic_file(path) as file:
+            file.write(b"half of the n")
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -53,8 +58,17 @@ def test_data_reach_the_disk_before_the_name_does(
 ) -> None:
     calls: list[str] = []
     sync, rename = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), sync(fd)))
-    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("rename"), rename(a, b))[1])
+
+    def fsync(descriptor: int) -> None:
+        calls.append("fsync")
+        sync(descriptor)
+
+    def replace(source: Path, target: Path) -> Path:
+        calls.append("rename")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
     write_text_atomic(tmp_path / "a", "text")
     assert calls == ["fsync", "rename", "fsync"]  # the file, its name, the folder
 

@@ -141,7 +141,7 @@ def test_a_file_system_without_locks_is_refused(
         raise OSError(errno.ENOLCK, "no locks")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(VqxError, match="no file locks.*set results="), RunLock(tmp_path):
+    with pytest.raises(VqxError, match=r"no file locks.*set results="), RunLock(tmp_path):
         pass
 
 

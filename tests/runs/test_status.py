@@ -79,15 +79,17 @@ def test_a_slow_disk_does_not_stop_the_training_loop() -> None:
 
 def test_a_full_disk_in_the_thread_is_raised_by_the_next_update() -> None:
     file = Recorder()
-    with (
-        pytest.raises(VqxError, match="disk full") as caught,
-        Heartbeat(file, steps=10, interval=0.01) as heartbeat,
-    ):
-        file.full = True
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            heartbeat.update(step=1)
-            time.sleep(0.005)
+
+    def train() -> None:
+        with Heartbeat(file, steps=10, interval=0.01) as heartbeat:
+            file.full = True
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                heartbeat.update(step=1)
+                time.sleep(0.005)
+
+    with pytest.raises(VqxError, match="disk full") as caught:
+        train()
     # The final status cannot be written either, but must not hide the first error.
     assert any("final status" in note for note in caught.value.__notes__)
 

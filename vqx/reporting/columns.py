@@ -85,6 +85,7 @@ def _plain(
 
 
 COLUMNS = (
+    _plain("codes", "codes", "model.codebook_size", fixed(0), spread=False),
     _metric("usage", "usage", 1, "higher", unit="%", scale=100),
     _metric("perplexity", "perplexity", 1, "higher"),
     _metric("l1", "L1", 4, "lower"),
@@ -96,7 +97,6 @@ COLUMNS = (
     _metric("rfid", "rFID", 1, "lower"),
     _metric("fd_vgg16", "FD-VGG16", 1, "lower", always=False),
     _plain("parameters", "parameters", "model.parameters", _count, spread=False),
-    _plain("codes", "codes", "model.codebook_size", fixed(0), spread=False, default=False),
     _plain("bits", "bits per image", "model.bits_per_image", fixed(0), spread=False, default=False),
     _plain("images_per_second", "images/s", "cost.images_per_second", fixed(1)),
     _plain("time", "time", "cost.train_seconds", duration, spread=False),
@@ -139,5 +139,5 @@ def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
         )
         for key in sorted(set(metrics) - known)
     ]
-    first_cost = next(i for i, column in enumerate(COLUMNS) if not column.is_metric)
-    return [*COLUMNS[:first_cost], *new, *COLUMNS[first_cost:]]
+    end = max(i for i, column in enumerate(COLUMNS) if column.is_metric) + 1
+    return [*COLUMNS[:end], *new, *COLUMNS[end:]]

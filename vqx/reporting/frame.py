@@ -29,10 +29,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Rows in natural order of their labels; `heading` says what the labels are values of."""
+    """Rows in natural order of their labels; `heading` says what the labels are values of.
+
+    `unsaid`: what holds for every row whose label does not say otherwise.
+    """
 
     heading: str
     rows: tuple[Row, ...]
+    unsaid: dict[str, str]
 
     @property
     def runs(self) -> list[Run]:
@@ -80,7 +84,8 @@ def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
             label = f"{label} seed={seed_of(runs[first])}"
         members.sort(key=lambda i: (seed_of(runs[i]) is None, seed_of(runs[i]) or 0))
         rows.append(Row(label, tuple(runs[i] for i in members), names.varying[first]))
-    return Frame(names.heading, tuple(sorted(_distinct(rows), key=lambda row: natural(row.label))))
+    ordered = sorted(_distinct(rows), key=lambda row: natural(row.label))
+    return Frame(names.heading, tuple(ordered), names.unsaid)
 
 
 def _distinct(rows: list[Row]) -> list[Row]:

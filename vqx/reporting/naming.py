@@ -1,6 +1,7 @@
 """Short names for runs, from what differs between them."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,12 @@ Flat = dict[str, Any]
 
 class Target(str):
     """What a node of the configuration instantiates; empty for a plain dictionary."""
+
+    __slots__ = ()
+
+
+class Choice(str):
+    """The name of a file in conf/ that says all of a group."""
 
     __slots__ = ()
 
@@ -49,43 +56,68 @@ def value_text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Labels of runs in their order, what the labels are values of, and all that differs."""
+    """Labels of runs in their order, what the labels are values of, and all that differs.
+
+    `unsaid`: what holds for every run whose label does not say otherwise.
+    """
 
     heading: str
     labels: list[str]
     varying: list[dict[str, str]]
+    unsaid: dict[str, str]
 
 
 def name_runs(flats: Sequence[Flat]) -> Names:
     """Name runs by what differs between them, and by nothing they share.
 
     A key counts only among runs whose surrounding choices agree: that FSQ has no EMA decay is said
-    by `fsq`. Root keys are the knobs that are swept, so those that some runs lack are said too.
+    by `fsq`. With several keys, values of most runs are left unsaid, so that a run which differs
+    from the others in one thing is named by that thing.
     """
     shown = _with_choices(flats)
     keys = _varying_keys(shown)
+    texts = _texts(shown, keys)
+    if not keys:
+        name = choice_name("quantizer", flats[0]) if flats else ""
+        return Names("quantizer" if name else "run", [name or "all"] * len(flats), texts, {})
+    if len(keys) == 1:
+        (only,) = _short_keys(keys).values()
+        return Names(only, [text.get(only, "none") for text in texts], texts, {})
+    unsaid = _usual(texts)
+    heading = "quantizer" if keys[0] == "quantizer" else "run"
+    return Names(heading, [_label(text, unsaid) for text in texts], texts, unsaid)
+
+
+def _label(texts: Mapping[str, str], unsaid: Mapping[str, str]) -> str:
+    said = {key: value for key, value in texts.items() if unsaid.get(key) != value}
+    words = (value if key == "quantizer" else f"{key}={value}" for key, value in said.items())
+    return " ".join(words) or "baseline"
+
+
+def _usual(texts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Values, but of the quantizer, that more than half of the different runs with the key have."""
+    different = [dict(items) for items in dict.fromkeys(tuple(t.items()) for t in texts)]
+    usual = {}
+    for key in {key: None for text in different for key in text if key != "quantizer"}:
+        counts = Counter(text[key] for text in different if key in text)
+        value, count = counts.most_common(1)[0]
+        if count > 1 and 2 * count > counts.total():
+            usual[key] = value
+    return usual
+
+
+def _texts(flats: Sequence[Flat], keys: Sequence[str]) -> list[dict[str, str]]:
+    """For each run short key -> text of what differs, without keys of no meaning in that run."""
     short = _short_keys(keys)
-    meant = {key: {_context(key, flat) for flat in shown if key in flat} for key in keys}
-    texts = [
+    meant = {key: {_context(key, flat) for flat in flats if key in flat} for key in keys}
+    return [
         {
             short[key]: _text(key, flat)
             for key in keys
-            if key in flat or ("." in key and _context(key, flat) in meant[key])
+            if key in flat or _context(key, flat) in meant[key]
         }
-        for flat in shown
+        for flat in flats
     ]
-    if len(keys) == 1:
-        return Names(short[keys[0]], [t.get(short[keys[0]], "none") for t in texts], texts)
-    if not keys:
-        name = choice_name("quantizer", flats[0]) if flats else ""
-        return Names("quantizer" if name else "run", [name or "all"] * len(flats), texts)
-    heading = "quantizer" if keys[0] == "quantizer" else "run"
-    return Names(heading, [_label(text) for text in texts], texts)
-
-
-def _label(texts: Mapping[str, str]) -> str:
-    words = (value if key == "quantizer" else f"{key}={value}" for key, value in texts.items())
-    return " ".join(words) or "none"
 
 
 def _text(key: str, flat: Flat) -> str:
@@ -94,13 +126,22 @@ def _text(key: str, flat: Flat) -> str:
 
 
 def _varying_keys(flats: Sequence[Flat]) -> list[str]:
-    """Keys that differ between runs, choices first, then root keys, then in configuration order."""
-    order = {key: None for flat in flats for key in flat}
+    """Keys that differ between runs: the quantizer, its knobs (root keys and its own), the rest."""
+    order = {key: isinstance(flat[key], Choice | Target) for flat in flats for key in flat}
     varying = [key for key in order if _varies(key, flats)]
-    return sorted(varying, key=lambda key: (key != "quantizer", "." in key))
+
+    def rank(key: str) -> int:
+        if "." in key:
+            return 2 if key.startswith("quantizer.") else 3
+        return 0 if key == "quantizer" else 3 if order[key] else 1
+
+    return sorted(varying, key=rank)
 
 
 def _varies(key: str, flats: Sequence[Flat]) -> bool:
+    """Whether runs differ in `key` where it means the same; lacking it differs from any value."""
+    if "." not in key and len({repr(flat[key]) for flat in flats if key in flat}) > 1:
+        return True  # root keys are knobs that quantizers share: they are compared across them
     seen: dict[tuple[Any, ...], str] = {}
     for flat in flats:
         text = repr(flat.get(key))
@@ -112,6 +153,8 @@ def _varies(key: str, flats: Sequence[Flat]) -> bool:
 def _context(key: str, flat: Flat) -> tuple[Any, ...]:
     """The choices that surround `key`: with others, the key would mean something else."""
     parts = key.split(".")
+    if len(parts) == 1:  # knobs at the root come with the quantizer; choices stand alone
+        return () if key == "quantizer" else (flat.get("quantizer"),)
     return tuple(flat.get(".".join(parts[:depth])) for depth in range(1, len(parts)))
 
 
@@ -158,7 +201,7 @@ def _with_choices(flats: Sequence[Flat]) -> list[Flat]:
         for flat, node in zip(replaced, nodes, strict=True):
             for key in node:
                 del flat[key]
-            flat[group] = names[repr(node)]
+            flat[group] = Choice(names[repr(node)])
     return replaced
 
 

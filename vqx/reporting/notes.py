@@ -23,11 +23,13 @@ class Note:
 
 
 def caption(frame: Frame) -> str:
-    """What all runs share and a reader wants to know: data, model, steps, batch, code, machine."""
+    """What all runs share: data, model, steps, batch, values left unsaid, code, machine."""
+    usual = ", ".join(f"{key}={value}" for key, value in frame.unsaid.items())
     pieces = (
         _shared(frame.runs, _data),
         _model(frame.runs),
         _shared(frame.runs, _training),
+        f"unless named {usual}" if usual else None,
         *(_shared(frame.runs, read) for read in _SURROUNDINGS.values()),
     )
     return " · ".join(piece for piece in pieces if piece)

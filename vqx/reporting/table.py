@@ -94,19 +94,17 @@ def _cells(column: Column, rows: Sequence[Row], stamps: Stamps | None) -> list[C
         return [
             replace(cell, mark=stamps.marks(row)) for cell, row in zip(cells, rows, strict=True)
         ]
-    best = _best(column, summaries)
-    # What reads the same is as good: three rows of 100.0 % are all best.
-    top = {cells[i].text for i in best}
-    return [replace(cell, best=bool(best) and cell.text in top) for cell in cells]
+    # What reads the same is as good: two rows of 100.0 % are both best; if all read so, none is.
+    top = {cells[i].text for i in _best(column, summaries)}
+    texts = {cell.text for cell in cells} - {ABSENT}
+    return [replace(cell, best=cell.text in top and texts != top) for cell in cells]
 
 
 def _cell(column: Column, summary: Summary | None) -> Cell:
     if summary is None:
         return Cell(ABSENT)
-    shows_spread = column.spread and summary.std is not None
-    return Cell(
-        column.text(summary.mean), column.text(summary.std) if shows_spread and summary.std else ""
-    )
+    spread = "" if summary.std is None or not column.spread else column.text(summary.std)
+    return Cell(column.text(summary.mean), spread)
 
 
 def _best(column: Column, summaries: Sequence[Summary | None]) -> list[int]:

@@ -1,0 +1,91 @@
+"""What a reader must not miss."""
+
+from pathlib import Path
+
+from tests.reporting.test_table import table_of
+from tests.runs.synthetic import config_of, environment_of, result_of, write_run
+from vqx.runs.status import State
+
+
+def _confounds(folder: Path) -> list[str]:
+    return [note.text for note in table_of(folder).notes if note.about == "confound"]
+
+
+def test_the_caption_says_what_all_share(tmp_path: Path) -> None:
+    write_run(tmp_path, config_of("ema"))
+    write_run(tmp_path, config_of("fsq"))
+    assert table_of(tmp_path).caption == (
+        "photos (validation, 900 images) · conv model · 800 steps of batch 32 · vqx 0.1.0 · "
+        "code f8add72 · torch 2.14.1 · AMD EPYC 7B13"
+    )
+    assert _confounds(tmp_path) == []
+
+
+def test_the_caption_does_not_say_what_differs(tmp_path: Path) -> None:
+    write_run(tmp_path, config_of(trainer__steps=800))
+    write_run(tmp_path, config_of(trainer__steps=400))
+    caption = table_of(tmp_path).caption
+    assert "steps" not in caption
+    assert "conv model" in caption
+
+
+def test_values_left_unsaid_are_in_the_caption(tmp_path: Path) -> None:
+    for change in ({}, {"trainer__learning_rate": 3e-4}, {"model__width": 64}):
+        write_run(tmp_path, config_of(**change))
+    assert "unless named width=128, learning_rate=0.001" in table_of(tmp_path).caption
+
+
+def test_code_and_machine_that_differ_are_confounds(tmp_path: Path) -> None:
+    git = {"commit": "0ddba11facade", "dirty": True, "diff_sha256": "abcdef0123"}
+    other = environment_of(git=git, device="H200", devices=2, packages={"torch": "2.13.0"})
+    write_run(tmp_path, config_of("ema"), environment=other)
+    for seed in range(2):
+        write_run(tmp_path, config_of("fsq", seed=seed))
+    write_run(tmp_path, config_of("vq"), state=State.QUEUED)
+    assert _confounds(tmp_path) == [
+        "code 0ddba11 with changes abcdef in ema; code f8add72 in all other runs",
+        "torch 2.13.0 in ema; torch 2.14.1 in all other runs",
+        "2 x H200 in ema; AMD EPYC 7B13 in all other runs",
+    ]
+
+
+def test_two_dirty_trees_of_one_commit_differ(tmp_path: Path) -> None:
+    for name, digest in (("ema", "aaaaaa"), ("fsq", "bbbbbb")):
+        git = {"commit": "f8add72c0ffee", "dirty": True, "diff_sha256": digest}
+        write_run(tmp_path, config_of(name), environment=environment_of(git=git))
+    assert len(_confounds(tmp_path)) == 1
+
+
+def test_a_run_resumed_with_other_code_is_a_confound(tmp_path: Path) -> None:
+    sessions = [{}, {"git": {"commit": "0ddba11facade", "dirty": False}, "device": "H200"}]
+    write_run(tmp_path, config_of("ema"), environment=environment_of(sessions=sessions))
+    write_run(tmp_path, config_of("fsq"))
+    assert _confounds(tmp_path) == [
+        "code f8add72 then code 0ddba11 in ema; code f8add72 in all other runs",
+        "AMD EPYC 7B13 then H200 in ema; AMD EPYC 7B13 in all other runs",
+    ]
+
+
+def test_soft_codes_and_left_out_images_are_said(tmp_path: Path) -> None:
+    config = config_of("vq")
+    result = result_of(config)
+    result["model"]["discrete"] = False
+    result["data"]["left_out"] = ["a.png", "b.png"]
+    write_run(tmp_path, config, result=result)
+    texts = [note.text for note in table_of(tmp_path).notes if note.about == "vq"]
+    assert any(text.startswith("not discrete") for text in texts)
+    assert "2 unreadable images left out of the evaluation" in texts
+
+
+def test_equal_protocols_are_said_once(tmp_path: Path) -> None:
+    write_run(tmp_path, config_of())
+    assert [n.about for n in table_of(tmp_path).notes if "mean on [0, 1]" in n.text] == ["L1, L2"]
+
+
+def test_long_errors_are_one_line(tmp_path: Path) -> None:
+    write_run(
+        tmp_path, config_of(), state=State.FAILED, message="ValueError: x\n" + "  in detail\n" * 50
+    )
+    (note,) = [note for note in table_of(tmp_path).notes if "failed" in note.text]
+    assert "ValueError: x (" in note.text
+    assert "detail" not in note.text
