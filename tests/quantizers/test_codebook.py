@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from tests.quantizers import reference
 from tests.quantizers.cases import assert_same_state, latents, make, seeded, train, train_case
+from vqx.collectives import rank, world_size
 from vqx.errors import ConfigError
 from vqx.quantizers import EMA, VQ, Restart
 from vqx.quantizers.base import to_rows
@@ -150,6 +152,25 @@ def test_two_ranks_equal_one(two_ranks, kind, restart, arguments):
     assert_same_state(first, expected)
     for name in first:  # and the ranks agree to the bit
         assert torch.equal(first[name], second[name]), name
+
+
+def _train_in_ddp():
+    """Two micro-batches a step, with DistributedDataParallel broadcasting buffers as it does."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(6, 6, 1), make("ema", RESTART, ema_init="ones"))
+    forward = DistributedDataParallel(model) if world_size() > 1 else model
+    g = seeded()
+    for step in range(4):
+        for micro in latents(16, seed=step).chunk(world_size())[rank()].chunk(2):
+            forward(micro)
+        model[1].update_codebook(generator=g)
+    return model[1].state_dict()
+
+
+def test_broadcast_buffers_do_not_disturb_accumulation(two_ranks):
+    expected = _train_in_ddp()
+    for state in two_ranks(_train_in_ddp):
+        assert_same_state(state, expected)
 
 
 @pytest.mark.slow

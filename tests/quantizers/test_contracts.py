@@ -60,7 +60,12 @@ class SearchesInAutocast(VQ):
 
 class CodesInBfloat16(FSQ):
     def forward(self, z):
-        return super().forward(z.bfloat16() if torch.is_autocast_enabled("cpu") else z)
+        self.low_precision = torch.is_autocast_enabled("cpu")
+        return super().forward(z)
+
+    def bound(self, z):
+        bounded = super().bound(z)
+        return bounded.bfloat16().float() if getattr(self, "low_precision", False) else bounded
 
 
 class LatentsInBfloat16(VQ):
