@@ -1,5 +1,8 @@
 """Errors a user can mend: entry points print them as one line and exit non-zero."""
 
+from functools import partial
+from typing import Any
+
 
 class VqxError(Exception):
     """A mistake or lack outside vqx's code; the one-line message names the thing and the remedy."""
@@ -39,3 +42,7 @@ class Interrupted(VqxError):
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with its keyword, so that a spawned rank can hand it to its parent."""
+        return partial(Interrupted, signal_number=self.signal_number), self.args

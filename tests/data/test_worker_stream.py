@@ -82,7 +82,9 @@ def test_spawned_workers_give_the_same():
 
 
 SCRIPT = """
-import multiprocessing, os, signal, sys
+# Before torch: torch's own exit hook then runs first, the harder of the two orders.
+import multiprocessing.util
+import os, signal, sys
 from tests.data.test_worker_stream import Squares
 from vqx.data.worker_stream import WorkerStream
 

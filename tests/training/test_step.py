@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vqx.losses import L2, Weighted, WeightedSum
 from vqx.models import Tokenizer, conv_autoencoder
 from vqx.quantizers import EMA, FSQ, VQ
+from vqx.training.loop import _LEAVE_BUFFERS_ALONE
 from vqx.training.precision import Precision
 from vqx.training.step import TrainingForward, reseed, shared_generator, to_float, train_step
 
@@ -45,7 +46,7 @@ def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
     forward = TrainingForward(model, WeightedSum({"l2": Weighted(L2(), weight=1.0)}))
     parameters = list(forward.parameters())
     if world_size > 1:
-        forward = DistributedDataParallel(forward, broadcast_buffers=False)
+        forward = DistributedDataParallel(forward, **_LEAVE_BUFFERS_ALONE)
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     rounding = Precision(precision, CPU)
     for step in range(steps):

@@ -52,8 +52,8 @@ class WorkerStream(Iterator[Any]):
         if workers:
             # Python joins its daemons when it exits and these ignore SIGTERM: end them before. A
             # process of multiprocessing runs finalizers alone, the queues' own (priority 10) after
-            # this one; in the main process torch's hook would turn the shutdown off, but hooks
-            # registered later run earlier.
+            # this one; in the main process torch's exit hook can turn the shutdown off before
+            # that, so this one is also registered as a hook: the latest runs first.
             shut_down = self._iterator._shutdown_workers  # type: ignore[attr-defined]
             self._finalize = Finalize(self, shut_down, exitpriority=100)
             atexit.register(self._finalize)

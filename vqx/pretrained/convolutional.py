@@ -122,7 +122,7 @@ def _lpips_scales(net: str) -> list[Tensor]:
 
 
 def _unit(x: Tensor) -> Tensor:
-    # The norm's own gradient is 0 where all channels are; that of a square root would be NaN.
+    # At a position whose channels are all 0 this norm has gradient 0, not NaN.
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 

@@ -101,12 +101,14 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
 
 def check_downsampling(tokenizer: Tokenizer, data: Data) -> None:
     """Raise ConfigError when images of this size do not come back at this size."""
-    image = torch.zeros(1, data.channels, data.image_size, data.image_size)
-    with torch.no_grad():
-        back = tokenizer.decoder(tokenizer.encoder(image))
+    size = data.image_size
+    image = torch.zeros(1, data.channels, size, size)
+    remedy = "data.image_size must be a multiple of the model's downsampling"
+    try:
+        with torch.no_grad():
+            back = tokenizer.decoder(tokenizer.encoder(image))
+    except RuntimeError as error:
+        raise ConfigError(f"the model cannot take {size}x{size} images: {remedy}") from error
     if back.shape != image.shape:
-        raise ConfigError(
-            f"the model turns {data.image_size}x{data.image_size} images into "
-            f"{back.shape[-2]}x{back.shape[-1]}: data.image_size must be a multiple of the "
-            "model's downsampling"
-        )
+        height, width = back.shape[-2:]
+        raise ConfigError(f"the model turns {size}x{size} into {height}x{width}: {remedy}")

@@ -160,10 +160,8 @@ def _spawned(
 def _portable(error: BaseException, rank: Rank) -> tuple[BaseException, str]:
     """`error` as something another process can raise, and its first line."""
     first_line = (str(error).splitlines() or [""])[0]
-    if isinstance(error, Interrupted):
-        return Interrupted(str(error), signal_number=error.signal_number), first_line
     if isinstance(error, VqxError):
-        return type(error)(str(error)), first_line
+        return error, first_line
     message = f"rank {rank.rank}: {type(error).__name__}: {first_line}"
     return RuntimeError(f"{message}\n{traceback.format_exc()}"), message
 

@@ -4,9 +4,11 @@ Every step is a function of (configuration, state at the step before): the order
 crops and all randomness come from (seed, rank, step), so a resumed run repeats the unbroken one.
 """
 
+import inspect
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +64,16 @@ class Plan:
     def evaluations_left(self, step: int) -> int:
         """Evaluations still to come after `step` steps, the one at the end included."""
         every = self.evaluate_every
-        return 1 + ((self.steps - 1) // every - step // every if every else 0)
+        return 1 + (max(0, (self.steps - 1) // every - step // every) if every else 0)
+
+
+# The quantizer reduces its own state over ranks: copying the first rank's would undo it. The
+# keyword's name depends on torch's version.
+_NAMES = inspect.signature(DistributedDataParallel.__init__).parameters
+_NEW_NAME = "forward_sync_buffers"
+_LEAVE_BUFFERS_ALONE: dict[str, Any] = {
+    _NEW_NAME if _NEW_NAME in _NAMES else "broadcast_buffers": False
+}
 
 
 def _due(every: int | None, step: int) -> bool:
@@ -276,6 +287,5 @@ class Trainer:
         if self.experiment.settings.compile:
             forward.compile()
         if self.world.size > 1:
-            # The quantizer reduces its own state: broadcasting the first rank's would undo it.
-            forward = DistributedDataParallel(forward, broadcast_buffers=False)
+            forward = DistributedDataParallel(forward, **_LEAVE_BUFFERS_ALONE)
         return forward

@@ -1,0 +1,137 @@
+"""Signatures: equal for equal numbers, whatever else differs; every shipped file composes."""
+
+import itertools
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from vqx.config import (
+    conf_dir,
+    identity,
+    interpolated_keys,
+    register_resolvers,
+    resolved_identity,
+    run_name,
+    signature,
+    slug,
+)
+from vqx.guard import check_root_keys
+
+
+def composed(*overrides):
+    register_resolvers()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return compose("config", overrides=list(overrides))
+
+
+def name(*overrides):
+    return run_name(resolved_identity(composed(*overrides)))
+
+
+BASE = ("quantizer=fsq", "levels=[8,5,5,5]", "seed=3", "trainer.batch_size=16")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(BASE))[::5])
+def test_the_order_of_overrides_does_not_count(order):
+    assert name(*order) == name(*BASE)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "trainer.devices=4",
+        "trainer.device=cpu",
+        "trainer.accumulation=2",
+        "trainer.log_every=1",
+        "trainer.evaluate_every=null",
+        "trainer.checkpoint_every=7",
+        "logger=wandb",
+        "results=/elsewhere",
+        "cache_dir=/elsewhere",
+        "metrics.lpips.weights=/elsewhere/lpips",
+    ],
+)
+def test_where_a_run_runs_does_not_count(place):
+    assert name(*BASE, place) == name(*BASE)
+
+
+def test_the_number_of_workers_does_not_count():
+    folder = ("data=folder", "data.root=/pictures")
+    assert name(*folder, "data.workers=7") == name(*folder)
+    assert name("data=folder", "data.root=/others") != name(*folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed=4",
+        "levels=[8,5,5]",
+        "trainer.batch_size=32",
+        "trainer.precision=bf16",
+        "trainer.steps=801",
+        "trainer.learning_rate=2e-3",
+        "trainer.ema_decay=0.99",
+        "model.width=64",
+        "model.downsampling=8",
+        "loss=l1",
+        "loss.terms.l2.weight=2",
+        "data.image_size=32",
+        "data.flip=false",
+        "metrics=fast",
+    ],
+)
+def test_whatever_changes_a_number_counts(change):
+    assert name(*BASE, change) != name(*BASE)
+
+
+def test_a_name_can_be_read():
+    assert slug(resolved_identity(composed(*BASE))) == "fsq-levels8x5x5x5-photos-seed3"
+    assert name("quantizer=vq", "codebook_size=64").startswith("vq-codebook_size64-")
+
+
+def test_nulls_do_not_count_so_that_later_features_keep_old_names():
+    config = OmegaConf.to_container(composed(*BASE), resolve=True)
+    assert signature({**config, "trainer": {**config["trainer"], "new": None}}) == signature(config)
+
+
+def test_a_resolved_configuration_has_the_signature_of_the_unresolved():
+    config = composed(*BASE)
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert run_name(resolved) == run_name(resolved_identity(config))
+
+
+plain = st.recursive(
+    st.integers() | st.text(max_size=5) | st.booleans() | st.none(),
+    lambda children: st.dictionaries(st.text("abc", min_size=1, max_size=3), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text("xyz", min_size=1, max_size=3), plain, max_size=5))
+def test_identity_is_stable(config):
+    assert identity(identity(config)) == identity(config)
+    reversed_order = dict(reversed(config.items()))
+    assert signature(reversed_order) == signature(config)
+
+
+def test_interpolations_are_found_anywhere():
+    node = {"a": "${x}", "b": ["${y.z}", {"c": "${w[0]}/${v}"}], "d": "${oc.env:HOME}", "e": 1}
+    assert set(interpolated_keys(node)) == {"x", "y", "w", "v"} | {"oc"}
+
+
+CHOICES = [
+    f"{path.parent.name}={path.stem}"
+    for path in sorted(conf_dir().glob("*/*.yaml"))
+    if path.parent.name != "hydra"
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_shipped_choice_composes_and_passes_the_guard(choice):
+    config = composed(choice, *(["data.root=/pictures"] if choice == "data=folder" else []))
+    check_root_keys(config)
+    assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

@@ -1,0 +1,80 @@
+"""`python -m vqx.evaluate`: the same numbers from the checkpoint, and other data."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.commands import TINY, only_run, result_of, run
+from vqx.errors import ConfigError
+from vqx.evaluate import overridden
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run and the folder it was started in."""
+    place = tmp_path_factory.mktemp("evaluate")
+    done = run("vqx.train", *TINY, "trainer.ema_decay=0.9", cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place, only_run(place / "results")
+
+
+def test_a_run_measured_again_gives_the_same_result(finished):
+    place, folder = finished
+    before = result_of(folder)
+    (folder / "result.json").unlink()
+    assert run("vqx.evaluate", str(folder), cwd=place).returncode == 0
+    after = result_of(folder)
+    assert after["metrics"] == before["metrics"]
+    assert after["model"] == before["model"]
+    (folder / "result.json").write_text(json.dumps(before))
+
+
+def test_other_data_go_to_a_place_of_their_own(finished, tmp_path):
+    place, folder = finished
+    before = (folder / "result.json").read_bytes()
+    pictures = tmp_path / "pictures" / "validation"
+    pictures.mkdir(parents=True)
+    shutil.copytree(pictures, pictures.parent / "train")
+    _write_images(pictures, 3)
+    _write_images(pictures.parent / "train", 2)
+    overrides = ["data=folder", f"data.root={pictures.parent}", "data.image_size=32"]
+    done = run("vqx.evaluate", str(folder), *overrides, cwd=place)
+    assert done.returncode == 0, done.stderr
+    (answer,) = (folder / "evaluations").glob("folder-*.json")
+    result = json.loads(answer.read_text())
+    assert result["data"]["images"] == 3
+    assert result["cost"]["steps"] == 6
+    assert (folder / "result.json").read_bytes() == before
+
+
+def _write_images(folder, count):
+    from skimage.data import astronaut
+    from skimage.io import imsave
+
+    for index in range(count):
+        imsave(folder / f"{index}.png", astronaut()[index * 40 : index * 40 + 48, 100:160])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["absent"], "absent is no run folder"),
+        (["RUN", "trainer.learning_rate=1"], "cannot be changed for a trained run"),
+        (["RUN", "data=nowhere"], "there is no data=nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(finished, arguments, line):
+    place, folder = finished
+    words = [str(folder) if word == "RUN" else word for word in arguments]
+    wrong = run("vqx.evaluate", *words, cwd=place)
+    assert wrong.returncode == 1
+    assert line in wrong.stderr
+    assert len(wrong.stderr.strip().splitlines()) == 1, wrong.stderr
+
+
+def test_without_overrides_the_stored_configuration_is_used_as_it_is():
+    stored = {"data": {"name": "photos"}}
+    assert overridden(stored, []) is stored
+    with pytest.raises(ConfigError, match="seed=3"):
+        overridden(stored, ["seed=3"])

@@ -1,0 +1,37 @@
+"""Configurations that cannot be meant are refused by name."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from vqx.errors import ConfigError
+from vqx.guard import check_root_keys, explain, nearest, owners_of
+
+
+def test_a_knob_of_another_quantizer_is_named_with_its_owner():
+    config = OmegaConf.create({"seed": 0, "levels": [8], "quantizer": {"codebook_size": 4}})
+    with pytest.raises(ConfigError, match=r"nothing reads 'levels'.*belongs to quantizer=fsq"):
+        check_root_keys(config)
+
+
+def test_a_knob_that_something_reads_is_no_orphan():
+    check_root_keys(OmegaConf.create({"seed": 0, "levels": [8], "model": {"x": "${levels}"}}))
+    check_root_keys(OmegaConf.create({"levels": [8], "model": {"x": "${levels[0]}"}}))
+
+
+def test_a_misspelt_key_gets_a_suggestion():
+    with pytest.raises(ConfigError, match=r"unknown key 'sed'.*did you mean 'seed'"):
+        check_root_keys(OmegaConf.create({"sed": 0}))
+
+
+def test_owners_are_found_in_the_files():
+    assert owners_of("levels") == ["quantizer=fsq"]
+    assert owners_of("codebook_size") == ["quantizer=ema", "quantizer=vq"]
+    assert owners_of("nothing") == []
+
+
+def test_nothing_near_gives_no_suggestion():
+    assert nearest("zzzz", ["seed", "model"]) == ""
+
+
+def test_an_unknown_error_stays_readable_in_one_line():
+    assert explain(ValueError("first\n  second\n")) == "first second"
