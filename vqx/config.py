@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ NOT_IDENTITY = (
     "trainer.checkpoint_every",
     "trainer.evaluation_batch_size",
 )
+_NOT_IDENTITY = re.compile("|".join(translate(pattern) for pattern in NOT_IDENTITY))
 SIGNATURE_LENGTH = 10
 
 
@@ -55,7 +56,7 @@ def _prune(node: Mapping[str, Any], *, prefix: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in node.items():
         path = f"{prefix}{key}"
-        if value is None or any(fnmatch(path, pattern) for pattern in NOT_IDENTITY):
+        if value is None or _NOT_IDENTITY.match(path):
             continue
         kept[str(key)] = _prune(value, prefix=f"{path}.") if isinstance(value, Mapping) else value
     return kept

@@ -52,8 +52,7 @@ def _evaluate() -> None:
     from vqx.training.measure import measure
 
     with RunLock(folder.path):
-        before = folder.read_result()
-        result = measure(config, folder, cost=(before or {}).get("cost"))
+        result = measure(config, folder)
         if unchanged:
             folder.write_result(result)
             place = folder.result

@@ -55,7 +55,7 @@ def test_stamp_counts_and_directions() -> None:
     assert metric.counts.tolist() == [1, 2, 0, 0, 0, 0, 0, 1]
     assert result["usage"].to_dict() == {
         "value": 3 / 8,
-        "stamp": "whole set; 4 tokens, 8 codes",
+        "stamp": "whole set; 4 tokens",
         "better": "higher",
     }
 

@@ -1,6 +1,7 @@
 """Loggers: wandb with the real package, offline; its id, group, summary and exit state."""
 
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ def records_of(path: Path) -> Iterator[Any]:
             message = b""
 
 
+def complete_records(path: Path) -> list[Any]:
+    """All records once the exit is among them: wandb's process writes on after `finish`."""
+    for _ in range(200):
+        records = list(records_of(path))
+        if any(record.HasField("exit") for record in records):
+            return records
+        time.sleep(0.05)
+    raise AssertionError(f"{path} never got its exit record")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_run_is_recorded_offline_under_its_signature(exit_code, tmp_path, monkeypatch):
@@ -48,13 +59,13 @@ def test_a_run_is_recorded_offline_under_its_signature(exit_code, tmp_path, monk
     logger.finish(exit_code=exit_code, summary={"psnr": 21.0})
     (run,) = (tmp_path / "wandb").glob("offline-run-*-abc123")
     (record,) = run.glob("run-abc123.wandb")
-    records = list(records_of(record))
+    records = complete_records(record)
     (started, *_) = (r.run for r in records if r.HasField("run"))
     assert (started.run_id, started.run_group, started.project) == ("abc123", "ablation", "test")
     (ended,) = (r.exit for r in records if r.HasField("exit"))
     assert ended.exit_code == exit_code
     summary = {i.key: i.value_json for r in records for i in r.summary.update}
-    assert summary["psnr"] == "21"
+    assert float(summary["psnr"]) == 21
     logged = [i for r in records for i in r.history.item]
     assert "0.5" in {i.value_json for i in logged if "train/loss" in (i.key, *i.nested_key)}
 

@@ -30,11 +30,11 @@ class CodebookUse(Metric):
     def compute(self) -> dict[str, Measurement]:
         """Usage in [0, 1] and perplexity in [1, K]."""
         counts = self.counts.double()
-        tokens, size = int(self.counts.sum()), len(counts)
+        tokens = int(self.counts.sum())
         if tokens == 0:
             raise DataError("usage and perplexity of 0 tokens: at least 1 image must be evaluated")
         perplexity = float(torch.special.entr(counts / tokens).sum().exp())
-        stamp = f"whole set; {tokens} tokens, {size} codes"
+        stamp = f"whole set; {tokens} tokens"
         return {
             "usage": Measurement(float((counts > 0).double().mean()), stamp, "higher"),
             "perplexity": Measurement(perplexity, stamp, "higher"),

@@ -3,6 +3,8 @@
 Shapes: images (B, C, H, W), latents (B, D, h, w) with h = H / downsampling.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from vqx.errors import ConfigError
@@ -52,7 +54,7 @@ class ConvEncoder(nn.Module):
         halvings = _halvings(downsampling)
         widths = [image_channels, *([width // 2] * (halvings > 1)), *[width] * max(1, halvings - 1)]
         layers: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         layers.append(nn.Conv2d(width, width, 3, padding=1))
         layers += _residual_stack(width, residual_width, residual_blocks)
@@ -82,7 +84,7 @@ class ConvDecoder(nn.Module):
         widths = [*[width] * max(1, halvings - 1), *([width // 2] * (halvings > 1)), image_channels]
         layers: list[nn.Module] = [nn.Conv2d(latent_channels, width, 3, padding=1)]
         layers += _residual_stack(width, residual_width, residual_blocks)
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         self.layers = nn.Sequential(*layers[:-1])
 

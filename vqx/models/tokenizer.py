@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Tokenizer(nn.Module):
-    """Images to codes and back (`tokenize`, `detokenize`), and the differentiable pass for training."""
+    """Images to codes and back, and the differentiable pass for training."""
 
     def __init__(self, encoder: nn.Module, quantizer: "Quantizer", decoder: nn.Module) -> None:
         super().__init__()

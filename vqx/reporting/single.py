@@ -62,10 +62,11 @@ def _model(model: Mapping[str, Any]) -> str:
 
 def _training(cost: Mapping[str, Any]) -> str:
     device = f"{cost['devices']} x {cost['device']}" if cost["devices"] != 1 else cost["device"]
-    memory = cost["peak_memory_bytes"]
+    memory, speed = cost["peak_memory_bytes"], cost["images_per_second"]
+    pace = f"{speed:,.0f} images/s" if speed else "too short to tell its speed"
     return (
         f"{cost['steps']:,} steps, {cost['images_seen']:,} images in "
-        f"{duration(cost['train_seconds'])}: {cost['images_per_second']:,.0f} images/s on {device}"
+        f"{duration(cost['train_seconds'])}: {pace} on {device}"
         + (f", {memory / 2**30:.2f} GiB" if memory else "")
     )
 

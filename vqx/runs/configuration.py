@@ -12,7 +12,7 @@ from vqx.runs.folder import RunFolder
 def write_configuration(
     folder: RunFolder, config: Mapping[str, Any], *, overrides: Sequence[str]
 ) -> None:
-    """Write config.yaml and overrides.yaml; `config` is plain and resolved, without Hydra's node."""
+    """Write config.yaml and overrides.yaml; `config` is plain and resolved."""
     plain = {key: value for key, value in config.items() if key != "hydra"}
     folder.path.mkdir(parents=True, exist_ok=True)
     write_text_atomic(folder.config, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))

@@ -4,23 +4,22 @@ from typing import Any
 
 from vqx.config import signature, slug
 from vqx.errors import CheckpointError, ConfigError
-from vqx.runs.folder import RunFolder
+from vqx.runs.folder import RunFolder, read_json
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import evaluate
 from vqx.training.experiment import build_experiment
 from vqx.training.rank import set_determinism
-from vqx.training.result import result_of
+from vqx.training.result import cost_of, result_of
 from vqx.training.state import TrainState
 from vqx.training.world import Rank, join
 
 
-def measure(
-    config: dict[str, Any], folder: RunFolder, *, cost: dict[str, Any] | None
-) -> dict[str, Any]:
+def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     """The content of result.json for the newest checkpoint in `folder`, on one device.
 
-    `cost` is that of the training and passed through. Raises CheckpointError when there is no
-    intact checkpoint, ConfigError when the data do not fit the model.
+    The cost is that of the training, from the result before or else from the checkpoint's clocks.
+    Raises CheckpointError when there is no intact checkpoint, ConfigError when the data do not
+    fit the model.
     """
     set_determinism(config["trainer"]["deterministic"])
     world = join(Rank(), device_name=config["trainer"]["device"])
@@ -49,6 +48,23 @@ def measure(
     )
     return {
         **result_of(experiment, result, signature_=signature(config), slug_=slug(config)),
-        "step": state.step,
-        "cost": cost or {},
+        "cost": _cost(folder, state, config["trainer"]["batch_size"], result.seconds),
     }
+
+
+def _cost(
+    folder: RunFolder, state: TrainState, batch_size: int, evaluate_seconds: float
+) -> dict[str, Any]:
+    before = folder.read_result()
+    if before is not None:
+        cost: dict[str, Any] = before["cost"]
+        return cost
+    environment = read_json(folder.environment) or {}
+    return cost_of(
+        state,
+        batch_size=batch_size,
+        evaluate_seconds=evaluate_seconds,
+        device=environment.get("device"),
+        devices=environment.get("devices"),
+        peak_memory_bytes=None,
+    )

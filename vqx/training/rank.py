@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from vqx.config import run_name, signature
-from vqx.errors import VqxError
+from vqx.errors import Interrupted, VqxError
 from vqx.runs.files import remove_leftovers, truncate_metrics
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat
@@ -28,11 +28,13 @@ def train_rank(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: Stop
     """This rank's part of the run; the first failing rank's traceback is kept in error.txt."""
     try:
         _train(config, folder, rank, stop)
-    except VqxError as error:
-        folder.write_error(f"rank {rank.rank}: {error}\n\n{traceback.format_exc()}")
+    except Interrupted:
         raise
-    except Exception:
-        folder.write_error(f"rank {rank.rank}\n\n{traceback.format_exc()}")
+    except Exception as error:
+        try:
+            folder.write_error(f"rank {rank.rank}\n\n{traceback.format_exc()}")
+        except (OSError, VqxError) as unwritten:
+            error.add_note(f"error.txt could not be written either: {unwritten}")
         raise
 
 

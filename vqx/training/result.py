@@ -56,17 +56,37 @@ def final_result(
         signature_=signature(experiment.config),
         slug_=slug(experiment.config),
     )
-    result["cost"] = {
-        "device": device_name(world.device),
-        "devices": world.size,
+    result["cost"] = cost_of(
+        state,
+        batch_size=experiment.settings.batch_size,
+        evaluate_seconds=evaluation.seconds,
+        device=device_name(world.device),
+        devices=world.size,
+        peak_memory_bytes=peak_memory(world.device),
+    )
+    return result
+
+
+def cost_of(
+    state: TrainState,
+    *,
+    batch_size: int,
+    evaluate_seconds: float,
+    device: str | None,
+    devices: int | None,
+    peak_memory_bytes: int | None,
+) -> dict[str, Any]:
+    """What the training so far has taken; its clocks are in the checkpoint."""
+    return {
+        "device": device,
+        "devices": devices,
         "steps": state.step,
-        "images_seen": state.step * experiment.settings.batch_size,
+        "images_seen": state.step * batch_size,
         "train_seconds": state.chronometer.train_seconds,
         "images_per_second": state.chronometer.images_per_second,
-        "evaluate_seconds": evaluation.seconds,
-        "peak_memory_bytes": peak_memory(world.device),
+        "evaluate_seconds": evaluate_seconds,
+        "peak_memory_bytes": peak_memory_bytes,
     }
-    return result
 
 
 def device_name(device: torch.device) -> str:
