@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqx.data.listing import find_splits, hashed_fraction, image_names, printable
+from vqx.data.listing import Split, find_splits, hashed_fraction, image_names, printable
 from vqx.errors import ConfigError, DataError
 
 OPTIONS = {"evaluation_split": None, "validation_fraction": 0.1}
@@ -45,17 +45,18 @@ def test_names_of_any_bytes_can_be_printed(tmp_path):
 @pytest.mark.parametrize("spelling", ["validation", "val", "valid", "Validation"])
 def test_validation_is_preferred_to_test(tmp_path, spelling):
     touch(tmp_path, "train/a.png", f"{spelling}/b.png", "test/c.png")
-    train, train_names, evaluation, names, split = find_splits(tmp_path, **OPTIONS)
-    assert (train.name, train_names) == ("train", ["a.png"])
-    assert (evaluation.name, names, split) == (spelling, ["b.png"], "validation")
+    train, held_out = find_splits(tmp_path, **OPTIONS)
+    assert train == Split(tmp_path / "train", ["a.png"], "train")
+    assert held_out == Split(tmp_path / spelling, ["b.png"], "validation")
 
 
 def test_the_evaluation_split_can_be_chosen_or_is_what_is_there(tmp_path):
     touch(tmp_path, "train/a.png", "test/c.png")
-    assert find_splits(tmp_path, **OPTIONS)[3:] == (["c.png"], "test")
+    test = Split(tmp_path / "test", ["c.png"], "test")
+    assert find_splits(tmp_path, **OPTIONS)[1] == test
     touch(tmp_path, "val/b.png")
     chosen = find_splits(tmp_path, evaluation_split="test", validation_fraction=0.1)
-    assert chosen[3:] == (["c.png"], "test")
+    assert chosen[1] == test
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,14 @@ def test_an_unknown_split_is_refused(tmp_path):
 
 def test_a_plain_folder_is_split_by_name_and_adding_files_moves_none(tmp_path):
     touch(tmp_path, *(f"{i % 3}/{i}.png" for i in range(200)))
-    _, train, _, held_out, split = find_splits(tmp_path, **OPTIONS)
-    assert split == "validation"
-    assert sorted(train + held_out) == image_names(tmp_path)
-    assert 8 <= len(held_out) <= 35
+    train, held_out = find_splits(tmp_path, **OPTIONS)
+    assert (train.name, held_out.name) == ("train", "validation")
+    assert sorted(train.names + held_out.names) == image_names(tmp_path)
+    assert 8 <= len(held_out.names) <= 35
     touch(tmp_path, *(f"{i % 5}/new{i}.png" for i in range(100)))
-    _, more_train, _, more_held_out, _ = find_splits(tmp_path, **OPTIONS)
-    assert set(train) <= set(more_train)
-    assert set(held_out) <= set(more_held_out)
+    more_train, more_held_out = find_splits(tmp_path, **OPTIONS)
+    assert set(train.names) <= set(more_train.names)
+    assert set(held_out.names) <= set(more_held_out.names)
 
 
 @pytest.mark.parametrize(("fraction", "empty"), [(0.0, "validation"), (1.0, "train")])

@@ -67,3 +67,5 @@ def test_ranks_agree_even_with_different_generators(two_ranks):
     (first, size), (second, _) = two_ranks(_draw_unseeded)
     assert size == 2
     assert torch.equal(first, second)
+    both = torch.cat([ROWS[:10], ROWS[:10] + 100])
+    assert (first[:, None] == both).all(2).any(1).all()

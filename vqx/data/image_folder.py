@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from vqx.data.decoding import cut, is_grey, open_upright, resize_short_side
 from vqx.data.image_set import Data, ImageSet, Views
-from vqx.data.listing import find_splits, printable
+from vqx.data.listing import Split, find_splits, printable
 from vqx.data.windows import mirror
 from vqx.data.worker_stream import WorkerStream
 from vqx.errors import ConfigError, DataError
@@ -179,28 +179,24 @@ def folder(
     """
     load_size = image_size if load_size is None else load_size
     _check(image_size, load_size, filter, channels, broken)
-    train_root, train_names, evaluation_root, evaluation_names, split = find_splits(
+    splits = find_splits(
         Path(root).expanduser(),
         evaluation_split=evaluation_split,
         validation_fraction=validation_fraction,
     )
-    channels = guess_channels(train_root, train_names) if channels is None else channels
-
-    def images(place: Path, names: list[str], part: str, if_broken: str) -> FolderImages:
-        if_broken = "stop" if broken == "stop" else if_broken
-        reader = FileReader(place, names, channels, image_size, load_size, filter, if_broken)
-        return FolderImages(reader, name=name, split=part, start_method=start_method)
-
+    channels = guess_channels(splits[0]) if channels is None else channels
+    forgiving = ("replace", "leave_out") if broken == "skip" else ("stop", "stop")
+    train, held_out = (
+        FolderImages(
+            FileReader(part.root, part.names, channels, image_size, load_size, filter, forgive),
+            name=name,
+            split=part.name,
+            start_method=start_method,
+        )
+        for part, forgive in zip(splits, forgiving, strict=True)
+    )
     return Data(
-        train=images(train_root, train_names, "train", "replace"),
-        evaluation=images(evaluation_root, evaluation_names, split, "leave_out"),
-        name=name,
-        channels=channels,
-        image_size=image_size,
-        flip=flip,
-        random_crop=random_crop,
-        shuffle=shuffle,
-        workers=workers,
+        train, held_out, name, channels, image_size, flip, random_crop, shuffle, workers=workers
     )
 
 
@@ -215,16 +211,19 @@ def _check(image_size: int, load_size: int, filter: str, channels: Any, broken: 
         raise ConfigError(f"broken={broken} must be stop or skip")
 
 
-def guess_channels(root: Path, names: list[str], *, count: int = 64) -> int:
+def guess_channels(images: Split, *, count: int = 64) -> int:
     """1 if all readable headers among the first `count` images are grey, else 3."""
     readable = 0
-    for name in names[:count]:
+    for name in images.names[:count]:
         try:
-            if not is_grey(root / name):
+            if not is_grey(images.root / name):
                 return 3
         except Exception:  # reported, if it must be, when the image itself is read
             continue
         readable += 1
     if not readable:
-        raise DataError(f"none of the first {count} images in {root} can be read, as {names[0]}")
+        raise DataError(
+            f"none of the first {count} images in {images.root} can be read, among them "
+            f"{printable(images.names[0])}: replace them by readable images, or set data.channels"
+        )
     return 1

@@ -30,7 +30,7 @@ class TensorImages(ImageSet):
     ) -> None:
         if not len(images):
             raise DataError(f"data set '{name}' has no images in its {split} split")
-        self.images = images
+        self.images = images.contiguous()
         self.name = name
         self.split = split
         self.channels = images.shape[1] if channels is None else channels

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 from vqx.errors import ConfigError, DataError
@@ -49,10 +50,19 @@ def hashed_fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(composed).digest()[:6], "big") / 2**48
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split on disk: image files `names` below `root`; `name` is train, validation or test."""
+
+    root: Path
+    names: list[str]
+    name: str
+
+
 def find_splits(
     root: Path, *, evaluation_split: str | None, validation_fraction: float
-) -> tuple[Path, list[str], Path, list[str], str]:
-    """Training folder and names, evaluation folder and names, and the evaluation split's name.
+) -> tuple[Split, Split]:
+    """The training and the evaluation split of the image folder `root`.
 
     With train/ in `root` the splits are its folders; without any split folder, `root` is one folder
     of which `validation_fraction` of the names, chosen by their hash, is the validation split.
@@ -79,22 +89,22 @@ def find_splits(
     if "train" not in folders or split not in found:
         lacking = "train" if "train" not in folders else split
         raise DataError(f"image folder {root} has no {lacking}/: {LAYOUT}")
-    return (*_filled(folders["train"]), *_filled(found[split]), split)
+    return _filled(folders["train"], "train"), _filled(found[split], split)
 
 
-def _filled(folder: Path) -> tuple[Path, list[str]]:
+def _filled(folder: Path, split: str) -> Split:
     names = image_names(folder)
     if not names:
         raise DataError(f"image folder {folder} holds no images: {LAYOUT}")
-    return folder, names
+    return Split(folder, names, split)
 
 
 def _split_plain(
     root: Path, evaluation_split: str | None, validation_fraction: float
-) -> tuple[Path, list[str], Path, list[str], str]:
+) -> tuple[Split, Split]:
     if evaluation_split == "test":
         raise DataError(f"image folder {root} has no test/: {LAYOUT}")
-    names = _filled(root)[1]
+    names = _filled(root, "train").names
     held_out = [name for name in names if hashed_fraction(name) < validation_fraction]
     training = sorted(set(names) - set(held_out))
     if not held_out or not training:
@@ -103,4 +113,4 @@ def _split_plain(
             f"leaves the {'train' if held_out else 'validation'} split empty: change it or add "
             "images"
         )
-    return root, training, root, held_out, "validation"
+    return Split(root, training, "train"), Split(root, held_out, "validation")

@@ -53,32 +53,27 @@ def photos(
     _check_split(validation)
     pictures = _load_all(image_size, maximum_side)
     training = [picture for photo, picture in pictures.items() if photo not in validation]
-    evaluation = [pictures[photo] for photo in sorted(validation)]
     tile = min(image_size * 3 // 2, *(min(picture.shape[1:]) for picture in training))
     tiles = [_overlapping_tiles(picture, tile, image_size) for picture in training]
-    crops = [_tiles(picture, image_size, image_size) for picture in evaluation]
-
-    def images(split: str, source: str, windows: list[Tensor], cut: str) -> TensorImages:
-        return TensorImages(
-            _textured(windows, minimum_std),
-            name=name,
-            split=split,
-            image_size=image_size,
-            description=f"{name} {source}, long side <= {maximum_side} px by Lanczos, "
-            f"{image_size}x{image_size} {cut}, std >= {minimum_std:g}",
-        )
-
-    return Data(
-        train=images("train", "train", tiles, f"from {tile}x{tile} tiles"),
-        evaluation=images(
-            "validation", f"validation ({', '.join(sorted(validation))})", crops, "grid crops"
-        ),
+    crops = [_tiles(pictures[photo], image_size, image_size) for photo in sorted(validation)]
+    scale = f"long side <= {maximum_side} px by Lanczos, {image_size}x{image_size}"
+    held_out = ", ".join(sorted(validation))
+    train = TensorImages(
+        _textured(tiles, minimum_std),
         name=name,
-        channels=3,
+        split="train",
         image_size=image_size,
-        flip=flip,
-        random_crop=random_crop,
-        shuffle=shuffle,
+        description=f"{name} train, {scale} from {tile}x{tile} tiles, std >= {minimum_std:g}",
+    )
+    grid = TensorImages(
+        _textured(crops, minimum_std),
+        name=name,
+        split="validation",
+        image_size=image_size,
+        description=f"{name} validation ({held_out}), {scale} grid crops, std >= {minimum_std:g}",
+    )
+    return Data(
+        train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
     )
 
 

@@ -19,21 +19,28 @@ def window_start(position: Tensor | None, room: int) -> Tensor | int:
 
 
 def cut_windows(images: Tensor, indices: Tensor, position: Tensor | None, size: int) -> Tensor:
-    """Windows (b, C, S, S) of `images` (N, C, T, T) at rows `indices`, as a new tensor."""
-    room = images.shape[-1] - size
+    """Windows (b, C, S, S) of `images` (N, C, T, T), contiguous, at rows `indices`; a new tensor."""
+    channels, side = images.shape[1], images.shape[-1]
+    room = side - size
     if room == 0:
         return images.index_select(0, indices)
     if position is None:
         start = room // 2
         return images[:, :, start : start + size, start : start + size].index_select(0, indices)
-    # A view of every window of every image; indexing it copies the wanted windows only.
-    windows = images.unfold(2, size, 1).unfold(3, size, 1).permute(0, 2, 3, 1, 4, 5)
     top, left = window_start(position[:, 0], room), window_start(position[:, 1], room)
-    return windows[indices, top, left]
+    corner = indices * (channels * side * side) + top * side + left  # (b,) pixels from the first
+    rows = torch.arange(channels)[:, None] * (side * side) + torch.arange(size) * side  # (C, S)
+    # A view that holds, at each pixel, the run of S pixels from there on: one copy for each row of
+    # a window, several times faster than indexing pixel by pixel.
+    runs = images.view(-1).unfold(0, size, 1)
+    starts = corner[:, None] + rows.view(-1)
+    return runs.index_select(0, starts.view(-1)).view(-1, channels, size, size)
 
 
 def mirror(images: Tensor, flip: Tensor | None) -> Tensor:
     """`images` (b, C, H, W) with the rows that `flip` (b,) names mirrored left to right."""
     if flip is None:
         return images
-    return torch.where(flip[:, None, None, None], images.flip(-1), images)
+    # Choosing whole rows from both is several times faster than a mask over pixels.
+    both = torch.cat([images, images.flip(-1)])
+    return both.index_select(0, torch.arange(len(images)) + flip * len(images))

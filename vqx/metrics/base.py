@@ -36,6 +36,7 @@ class Metric(ABC):
 
     keys: tuple[str, ...]
     smallest_image: int = 1
+    final_only: bool = False  # too slow for evaluations during training
 
     def __init__(self, sums: dict[str, Tensor]) -> None:
         self.sums = sums

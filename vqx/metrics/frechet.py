@@ -38,6 +38,8 @@ class Frechet(Metric):
     reference is the same images the model reconstructed. Raises WeightsMissing.
     """
 
+    final_only = True
+
     def __init__(
         self,
         network: Literal["inception", "vgg16"] = "inception",

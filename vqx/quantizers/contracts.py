@@ -17,9 +17,7 @@ from vqx.quantizers.restart import Restart
 WATCHED = 1024
 
 
-def check_contracts(
-    quantizer: Quantizer, *, device: torch.device | str, tokens: int = 512
-) -> None:
+def check_contracts(quantizer: Quantizer, *, device: torch.device | str, tokens: int = 512) -> None:
     """Raise ContractBroken, naming class and contract, if `quantizer` breaks one on `device`.
 
     Works on copies with random latents: the quantizer and the generators are as before. In a

@@ -25,11 +25,10 @@ class EMA(CodebookQuantizer):
     N <- g N + (1 - g) n, M <- g M + (1 - g) m, E = M / N~ with
     N~ = (N + eps) / (sum N + K eps) sum N. Loss: commitment |z - sg(q)|^2, mean over elements.
 
-    ema_init: "batch" and "kmeans" set E from the first global batch, with the mean count for N
-    and M = E N. "ones" and
-    "zeros" start from E of N(0, 1) and M = E, with counts N = 1 and N = 0. After "zeros", the start
-    of much published code, the first step divides the sum of every unused code by about eps and
-    throws it out of reach: for comparison.
+    ema_init: "batch" and "kmeans" set E from the first global batch, N to the mean count of a code
+    in it, M = E N. "ones" and "zeros" start from E ~ N(0, 1) and M = E, with N = 1 and N = 0. "zeros"
+    is the start of much published code, for comparison: its first step divides M of every unused
+    code by about eps and throws it out of reach.
     """
 
     counts: Tensor

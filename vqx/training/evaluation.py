@@ -14,6 +14,7 @@ from torch import Tensor
 from vqx.data import Data, evaluation_batches
 from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
 from vqx.models import Tokenizer
+from vqx.training.progress import progress_of
 from vqx.training.step import to_float
 from vqx.training.world import World
 
@@ -49,6 +50,7 @@ def evaluate(
     world: World,
     batch_size: int,
     check_stop: Callable[[], None] = lambda: None,
+    show_progress: bool = False,
 ) -> Evaluation:
     """Measure `tokenizer` in eval mode and float32 on the evaluation images of `data`.
 
@@ -64,7 +66,7 @@ def evaluate(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
     with closing(iter(batches)) as stream:
-        for _ in range(batches.rounds):
+        for _ in progress_of(batches.rounds, shown=show_progress):
             check_stop()
             if (real := next(stream, None)) is not None:
                 fake, codes = reconstruct(tokenizer, real)

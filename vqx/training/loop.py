@@ -5,7 +5,7 @@ crops and all randomness come from (seed, rank, step), so a resumed run repeats 
 """
 
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vqx.data import train_batches
 from vqx.errors import Diverged, Interrupted
+from vqx.metrics import Metric
 from vqx.training.checkpoints import save
 from vqx.training.evaluation import Evaluation, evaluate
 from vqx.training.experiment import Experiment
@@ -107,7 +108,7 @@ class Trainer:
             self._start()
             for step in range(self.state.step, self.plan.steps + 1):
                 if self.plan.evaluates_at(step) and self.state.evaluated_step != step:
-                    self._evaluate()
+                    self._evaluate([m for m in self.experiment.metrics if not m.final_only])
                 stopping = self.world.agree(self.stop.signal_number)
                 if self.plan.saves_at(step) or stopping:
                     self._save()
@@ -115,7 +116,7 @@ class Trainer:
                     self._leave(stopping)
                 if step < self.plan.steps:
                     self.advance(1)
-        return self._evaluate()
+        return self._evaluate(self.experiment.metrics)
 
     def close(self) -> None:
         """End the loader's workers."""
@@ -210,15 +211,16 @@ class Trainer:
         losses = {name: means[name] for name in ("loss", *self.experiment.losses.terms)}
         self.bar.report(step=state.step, losses=losses, speed=speed, eta=eta)
 
-    def _evaluate(self) -> Evaluation:
+    def _evaluate(self, metrics: Sequence[Metric]) -> Evaluation:
         state, experiment = self.state, self.experiment
         result = evaluate(
             state.evaluated_tokenizer,
             experiment.data,
-            experiment.metrics,
+            metrics,
             world=self.world,
             batch_size=experiment.settings.evaluation_batch_size,
             check_stop=self._check_stop,
+            show_progress=self.world.is_first,
         )
         state.chronometer.evaluate_seconds = result.seconds
         if state.evaluated_step != state.step:

@@ -45,6 +45,7 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
         experiment.metrics,
         world=world,
         batch_size=experiment.settings.evaluation_batch_size,
+        show_progress=True,
     )
     return {
         **result_of(experiment, result, signature_=signature(config), slug_=slug(config)),

@@ -7,6 +7,7 @@ the time the last one took.
 import statistics
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 _WARM_UP_STEPS = 3
@@ -78,6 +79,14 @@ def clock(seconds: float | None) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, second = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
+
+
+def progress_of(rounds: int, *, shown: bool) -> Iterable[int]:
+    """range(rounds) with a passing bar for an evaluation, on terminals only."""
+    from tqdm import tqdm
+
+    hidden = None if shown else True  # None: hidden unless on a terminal
+    return tqdm(range(rounds), desc="evaluate", leave=False, disable=hidden, dynamic_ncols=True)
 
 
 class ProgressBar:
