@@ -1,6 +1,7 @@
 """Signatures: equal for equal numbers, whatever else differs; every shipped file composes."""
 
 import itertools
+from functools import cache
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -21,10 +22,11 @@ from vqx.config import (
 from vqx.guard import check_root_keys
 
 
-def composed(*overrides):
+@cache
+def composed(*overrides, return_hydra=False):
     register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return compose("config", overrides=list(overrides))
+        return compose("config", overrides=list(overrides), return_hydra_config=return_hydra)
 
 
 def name(*overrides):

@@ -1,0 +1,72 @@
+"""Sweeps: what is planned has a folder before it runs, and rows are those Hydra will start."""
+
+import pytest
+
+from tests.commands import TINY, run, start, status_of
+from tests.test_config import composed
+from vqx.sweep import planned_overrides
+
+
+def multirun(*task, params=None):
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf, open_dict
+
+    from vqx.config import conf_dir, register_resolvers
+
+    register_resolvers()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = compose("config", return_hydra_config=True)
+    with open_dict(config):
+        config.hydra.overrides.task = list(task)
+        config.hydra.sweeper.params = OmegaConf.create(params or {})
+    return config
+
+
+def test_jobs_are_the_product_of_what_was_typed():
+    jobs = planned_overrides(multirun("quantizer=fsq,vq", "seed=0,1", "trainer=smoke"))
+    assert len(jobs) == 4
+    assert ["quantizer=vq", "seed=0", "trainer=smoke"] in jobs
+    assert ["levels=[8,5]", "seed=1"] in planned_overrides(multirun("levels=[8,5],[3,3]", "seed=1"))
+
+
+def test_a_sweep_files_parameters_count_too():
+    jobs = planned_overrides(multirun("seed=7", params={"quantizer": "ema,vq"}))
+    assert sorted(jobs) == [["quantizer=ema", "seed=7"], ["quantizer=vq", "seed=7"]]
+
+
+def test_the_callback_is_configured():
+    assert composed(return_hydra=True).hydra.callbacks.plan._target_.endswith("QueuePlannedRuns")
+
+
+@pytest.mark.slow
+def test_runs_that_have_not_started_are_queued_and_reported(tmp_path):
+    process = start("vqx.train", "-m", "seed=0,1,2", *TINY, "trainer.steps=100000", cwd=tmp_path)
+    try:
+        for line in process.stdout:
+            if "starting" in line:
+                break
+        folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
+        states = sorted(status_of(folder)["state"] for folder in folders)
+        assert states == ["queued", "queued", "running"]
+        report = run("vqx.report", cwd=tmp_path)
+        assert "running" in report.stdout
+        assert "missing" in report.stdout
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_whole_sweep(tmp_path):
+    import signal
+
+    process = start("vqx.train", "-m", "seed=0,1", *TINY, "trainer.steps=100000", cwd=tmp_path)
+    for line in process.stdout:
+        if "step 2/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, output
+    folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
+    states = sorted(status_of(folder)["state"] for folder in folders)
+    assert states == ["interrupted", "queued"]
