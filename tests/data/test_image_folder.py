@@ -1,6 +1,5 @@
 """Folders of image files: pixels against a plain reference, whatever reads them."""
 
-import multiprocessing
 from contextlib import closing
 from itertools import islice
 
@@ -44,7 +43,7 @@ def reference_step(data, step, *, seed=3, batch_size=4):
     rows = []
     for row, index in enumerate(indices.tolist()):
         reader = data.train.reader
-        image = Image.open(reader.root / reader.names[index]).convert("RGB")
+        image = Image.open(reader.files.root / reader.files.names[index]).convert("RGB")
         scale = 7 / min(image.size)
         shape = tuple(int(side * scale + 0.5) for side in image.size)
         array = np.asarray(image.resize(shape, Image.Resampling.BICUBIC))
@@ -63,7 +62,7 @@ def test_steps_equal_one_image_at_a_time(root):
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-def test_workers_ranks_micro_batches_and_start_change_nothing(root, workers):
+def test_workers_ranks_micro_batches_and_start_change_nothing(root, workers, started):
     reference = folder(root=root, workers=0, **SIZES)
     whole = [batch for (batch,) in steps(reference, 8)]  # 11 images: almost three epochs
     data = folder(root=root, workers=workers, **SIZES)
@@ -75,7 +74,7 @@ def test_workers_ranks_micro_batches_and_start_change_nothing(root, workers):
         got = [torch.cat([*a, *b]) for a, b in zip(*parts, strict=True)]
         assert equal(got, whole[start : start + 2])
     assert equal(evaluated(data), evaluated(reference))
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 @pytest.mark.slow
@@ -93,7 +92,7 @@ def test_evaluation_is_the_centre_of_each_file_once(root):
     )
     assert (len(data.train), len(data.evaluation)) == (11, 5)
     expected = []
-    for name in data.evaluation.reader.names:
+    for name in data.evaluation.reader.files.names:
         image = Image.open(root / "validation" / name).convert("RGB")
         shape = tuple(int(side * 7 / min(image.size) + 0.5) for side in image.size)
         array = np.asarray(image.resize(shape, Image.Resampling.LANCZOS))
@@ -107,15 +106,15 @@ def test_evaluation_is_the_centre_of_each_file_once(root):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_leaving_early_leaves_no_process(root, workers):
+def test_leaving_early_leaves_no_process(root, workers, started):
     data = folder(root=root, workers=workers, **SIZES)
     batches = train_batches(data, batch_size=4, seed=0)
     next(batches)
-    assert len(multiprocessing.active_children()) == workers
+    assert len(started()) == workers
     batches.close()
     for _ in evaluation_batches(data, batch_size=1):
         break
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 def test_channels_follow_the_headers_or_the_keyword(tmp_path):
@@ -159,7 +158,7 @@ def damaged(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_stops_the_run_and_is_named(damaged, workers):
+def test_a_broken_image_stops_the_run_and_is_named(damaged, workers, started):
     data = folder(root=damaged, image_size=8, workers=workers, shuffle=False)
     with pytest.raises(
         DataError, match=r"train/2\.png cannot be read .*data\.broken=skip"
@@ -168,7 +167,7 @@ def test_a_broken_image_stops_the_run_and_is_named(damaged, workers):
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match=r"validation/0\.png cannot be read"):
         evaluated(data)
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

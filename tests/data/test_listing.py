@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from vqx.data.listing import Split, find_splits, hashed_fraction, image_names, printable
 from vqx.errors import ConfigError, DataError
 
-OPTIONS = {"evaluation_split": None, "validation_fraction": 0.1}
-
 
 def touch(root, *names):
     for name in names:
@@ -45,7 +43,7 @@ def test_names_of_any_bytes_can_be_printed(tmp_path):
 @pytest.mark.parametrize("spelling", ["validation", "val", "valid", "Validation"])
 def test_validation_is_preferred_to_test(tmp_path, spelling):
     touch(tmp_path, "train/a.png", f"{spelling}/b.png", "test/c.png")
-    train, held_out = find_splits(tmp_path, **OPTIONS)
+    train, held_out = find_splits(tmp_path)
     assert train == Split(tmp_path / "train", ["a.png"], "train")
     assert held_out == Split(tmp_path / spelling, ["b.png"], "validation")
 
@@ -53,9 +51,9 @@ def test_validation_is_preferred_to_test(tmp_path, spelling):
 def test_the_evaluation_split_can_be_chosen_or_is_what_is_there(tmp_path):
     touch(tmp_path, "train/a.png", "test/c.png")
     test = Split(tmp_path / "test", ["c.png"], "test")
-    assert find_splits(tmp_path, **OPTIONS)[1] == test
+    assert find_splits(tmp_path)[1] == test
     touch(tmp_path, "val/b.png")
-    chosen = find_splits(tmp_path, evaluation_split="test", validation_fraction=0.1)
+    chosen = find_splits(tmp_path, evaluation_split="test")
     assert chosen[1] == test
 
 
@@ -75,29 +73,29 @@ def test_the_evaluation_split_can_be_chosen_or_is_what_is_there(tmp_path):
 def test_a_wrong_layout_names_the_folder_and_what_is_expected(tmp_path, files, split, message):
     touch(tmp_path, *files)
     with pytest.raises(DataError, match=message) as caught:
-        find_splits(tmp_path, evaluation_split=split, validation_fraction=0.1)
+        find_splits(tmp_path, evaluation_split=split)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone does not exist: expected train/"):
-        find_splits(tmp_path / "gone", **OPTIONS)
+        find_splits(tmp_path / "gone")
 
 
 def test_an_unknown_split_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="evaluation_split=dev must be"):
-        find_splits(tmp_path, evaluation_split="dev", validation_fraction=0.1)
+        find_splits(tmp_path, evaluation_split="dev")
 
 
 def test_a_plain_folder_is_split_by_name_and_adding_files_moves_none(tmp_path):
     touch(tmp_path, *(f"{i % 3}/{i}.png" for i in range(200)))
-    train, held_out = find_splits(tmp_path, **OPTIONS)
+    train, held_out = find_splits(tmp_path)
     assert (train.name, held_out.name) == ("train", "validation")
     assert sorted(train.names + held_out.names) == image_names(tmp_path)
     assert 8 <= len(held_out.names) <= 35
     touch(tmp_path, *(f"{i % 5}/new{i}.png" for i in range(100)))
-    more_train, more_held_out = find_splits(tmp_path, **OPTIONS)
+    more_train, more_held_out = find_splits(tmp_path)
     assert set(train.names) <= set(more_train.names)
     assert set(held_out.names) <= set(more_held_out.names)
 
@@ -106,7 +104,7 @@ def test_a_plain_folder_is_split_by_name_and_adding_files_moves_none(tmp_path):
 def test_an_empty_side_of_the_split_is_refused(tmp_path, fraction, empty):
     touch(tmp_path, "a.png", "b.png")
     with pytest.raises(DataError, match=f"validation_fraction={fraction} .* the {empty} split"):
-        find_splits(tmp_path, evaluation_split=None, validation_fraction=fraction)
+        find_splits(tmp_path, validation_fraction=fraction)
 
 
 def test_the_hash_is_fixed_and_does_not_depend_on_how_accents_are_stored():

@@ -1,6 +1,5 @@
 """Worker processes: order, signals, and that none is left behind."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -30,15 +29,16 @@ def drain(workers, count=20, **options):
         stream.close()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_answers_come_in_order_from_as_many_processes(workers):
+def test_answers_come_in_order_from_as_many_processes(workers, started):
     answers = drain(workers)
     assert [square for square, _, _ in answers] == [n * n for n in range(20)]
     assert len({pid for _, pid, _ in answers}) == max(workers, 1)
     assert ({pid for _, pid, _ in answers} == {os.getpid()}) == (workers == 0)
     if workers:
         assert {threads for _, _, threads in answers} == {1}
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -48,23 +48,23 @@ def test_the_default_generator_is_left_alone(workers):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_closing_early_leaves_no_process():
+def test_closing_early_leaves_no_process(started):
     stream = WorkerStream(Squares(), range(1000), workers=2)
     next(stream)
-    assert len(multiprocessing.active_children()) == 2
+    assert len(started()) == 2
     stream.close()
     stream.close()
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
-def test_a_forgotten_stream_leaves_no_process():
+def test_a_forgotten_stream_leaves_no_process(started):
     stream = WorkerStream(Squares(), range(1000), workers=1)
     next(stream)
     del stream
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
-def test_signals_to_the_whole_group_do_not_end_the_workers():
+def test_signals_to_the_whole_group_do_not_end_the_workers(started):
     stream = WorkerStream(Squares(), range(200), workers=2)
     answers = [next(stream), next(stream)]
     for _, pid, _ in answers:
@@ -73,7 +73,7 @@ def test_signals_to_the_whole_group_do_not_end_the_workers():
     answers += list(stream)
     assert [square for square, _, _ in answers] == [n * n for n in range(200)]
     stream.close()
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 @pytest.mark.slow

@@ -39,8 +39,7 @@ class Decoded:
 class FileReader(Dataset[Decoded]):
     """Decodes a batch of files in a worker. `broken` is `FolderImages`' option."""
 
-    root: Path
-    names: list[str]
+    files: Split
     channels: int
     image_size: int
     load_size: int
@@ -68,11 +67,11 @@ class FileReader(Dataset[Decoded]):
         self, index: int, position: tuple[float, float] | None, broken: list[tuple[str, str]]
     ) -> np.ndarray | None:
         # Which file replaces a broken one depends on the files alone: the next in the list.
-        attempts = len(self.names) if self.broken == "replace" else 1
+        attempts = len(self.files.names) if self.broken == "replace" else 1
         for offset in range(attempts):
-            name = self.names[(index + offset) % len(self.names)]
+            name = self.files.names[(index + offset) % len(self.files.names)]
             try:
-                return self._decode(self.root / name, position)
+                return self._decode(self.files.root / name, position)
             except Exception as error:  # a damaged file can raise anything inside a decoder
                 reason = " ".join(str(error).split()) or type(error).__name__
                 broken.append((printable(name), reason))
@@ -85,7 +84,7 @@ class FileReader(Dataset[Decoded]):
 
 
 class FolderImages(ImageSet):
-    """Image files `names` below `root`, short side resized to `load_size`, then cut.
+    """The image files of a split, short side resized to `load_size`, then cut.
 
     `broken`: what an unreadable file does. "stop": DataError naming it; "replace": the next
     readable one takes its place; "leave_out": its row is missing. Those met are in `left_out`.
@@ -96,23 +95,22 @@ class FolderImages(ImageSet):
         reader: FileReader,
         *,
         name: str,
-        split: str,
         start_method: str | None = None,
     ) -> None:
         self.reader = reader
         self.name = name
-        self.split = split
+        self.split = reader.files.name
         self.channels = reader.channels
         self.image_size = reader.image_size
         self.description = (
-            f"{name} {split}, short side {reader.load_size} px by {reader.filter_name}, "
+            f"{name} {self.split}, short side {reader.load_size} px by {reader.filter_name}, "
             f"{reader.image_size}x{reader.image_size} centre crop"
         )
         self._start_method = start_method
         self._left_out: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self.reader.names)
+        return len(self.reader.files.names)
 
     @property
     def left_out(self) -> list[str]:
@@ -138,11 +136,13 @@ class FolderImages(ImageSet):
         if decoded.broken and self.reader.broken == "stop":
             name, reason = decoded.broken[0]
             raise DataError(
-                f"image {printable(str(self.reader.root))}/{name} cannot be read ({reason}): "
+                f"image {printable(str(self.reader.files.root))}/{name} cannot be read ({reason}): "
                 "repair or remove it, or set data.broken=skip"
             )
         if decoded.images is None and self.reader.broken == "replace":
-            raise DataError(f"no image in {self.reader.root} can be read: {decoded.broken[0]}")
+            raise DataError(
+                f"no image in {self.reader.files.root} can be read: {decoded.broken[0]}"
+            )
         self._left_out.update(name for name, _ in decoded.broken)
 
 
@@ -179,25 +179,19 @@ def folder(
     """
     load_size = image_size if load_size is None else load_size
     _check(image_size, load_size, filter, channels, broken)
-    splits = find_splits(
-        Path(root).expanduser(),
-        evaluation_split=evaluation_split,
-        validation_fraction=validation_fraction,
-    )
+    splits = find_splits(root, evaluation_split, validation_fraction)
     channels = guess_channels(splits[0]) if channels is None else channels
     forgiving = ("replace", "leave_out") if broken == "skip" else ("stop", "stop")
     train, held_out = (
         FolderImages(
-            FileReader(part.root, part.names, channels, image_size, load_size, filter, forgive),
+            FileReader(split, channels, image_size, load_size, filter, forgive),
             name=name,
-            split=part.name,
             start_method=start_method,
         )
-        for part, forgive in zip(splits, forgiving, strict=True)
+        for split, forgive in zip(splits, forgiving, strict=True)
     )
-    return Data(
-        train, held_out, name, channels, image_size, flip, random_crop, shuffle, workers=workers
-    )
+    flags = {"flip": flip, "random_crop": random_crop, "shuffle": shuffle}
+    return Data(train, held_out, name, channels, image_size, workers=workers, **flags)
 
 
 def _check(image_size: int, load_size: int, filter: str, channels: Any, broken: str) -> None:

@@ -60,7 +60,7 @@ class Split:
 
 
 def find_splits(
-    root: Path, *, evaluation_split: str | None, validation_fraction: float
+    root: str | Path, evaluation_split: str | None = None, validation_fraction: float = 0.1
 ) -> tuple[Split, Split]:
     """The training and the evaluation split of the image folder `root`.
 
@@ -72,6 +72,7 @@ def find_splits(
         raise ConfigError(
             f"evaluation_split={evaluation_split} must be validation, test or null (what is there)"
         )
+    root = Path(root).expanduser()
     if not root.is_dir():
         raise DataError(f"image folder {root} does not exist: {LAYOUT}")
     folders = {child.name.lower(): child for child in sorted(root.iterdir()) if child.is_dir()}

@@ -45,57 +45,55 @@ def photos(
 ) -> Data:
     """Ten colour photographs, split by photo: `validation` names those that are evaluated on.
 
-    Each is shrunk to a long side of `maximum_side`. Evaluation sees the grid of image_size windows;
-    training cuts windows from overlapping tiles 1.5 times as large, laid so that every window of a
-    photo lies in a tile. Windows and tiles with a standard deviation (over pixels, mean of the
-    channels) under `minimum_std` are dropped.
+    Each is shrunk to a long side of `maximum_side`. Evaluation sees the grid of image_size windows,
+    training cuts from overlapping tiles 1.5 times as large that hold every window of a photo.
+    Those whose standard deviation (over pixels, channels' mean) is under `minimum_std` are dropped.
     """
-    _check_split(validation)
-    pictures = _load_all(image_size, maximum_side)
-    training = [picture for photo, picture in pictures.items() if photo not in validation]
-    tile = min(image_size * 3 // 2, *(min(picture.shape[1:]) for picture in training))
-    tiles = [_overlapping_tiles(picture, tile, image_size) for picture in training]
-    crops = [_tiles(pictures[photo], image_size, image_size) for photo in sorted(validation)]
+    training, evaluation = _load_split(validation, image_size, maximum_side)
+    tiles = _textured(_training_tiles(training, image_size), minimum_std)
+    crops = [_tiles(picture, image_size, image_size) for picture in evaluation]
     scale = f"long side <= {maximum_side} px by Lanczos, {image_size}x{image_size}"
-    held_out = ", ".join(sorted(validation))
+    kept, held_out = f"std >= {minimum_std:g}", ", ".join(sorted(validation))
     train = TensorImages(
-        _textured(tiles, minimum_std),
+        tiles,
         name=name,
         split="train",
         image_size=image_size,
-        description=f"{name} train, {scale} from {tile}x{tile} tiles, std >= {minimum_std:g}",
+        description=f"{name} train, {scale} of {tiles.shape[-1]} px tiles, {kept}",
     )
     grid = TensorImages(
         _textured(crops, minimum_std),
         name=name,
         split="validation",
         image_size=image_size,
-        description=f"{name} validation ({held_out}), {scale} grid crops, std >= {minimum_std:g}",
+        description=f"{name} validation ({held_out}), {scale} grid crops, {kept}",
     )
     return Data(
         train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
     )
 
 
-def _check_split(validation: Sequence[str]) -> None:
+def _load_split(
+    validation: Sequence[str], image_size: int, maximum_side: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Pictures (3, H, W) of the training photos and of the `validation` photos, sorted by name."""
     unknown = sorted(set(validation) - set(_FILES))
     if unknown or not validation or len(set(validation)) == len(_FILES):
         raise ConfigError(
             f"validation={list(validation)} must name some, not all, of the photos "
             f"{', '.join(_FILES)}" + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
-
-
-def _load_all(image_size: int, maximum_side: int) -> dict[str, Tensor]:
-    pictures = {photo: load_photo(photo, maximum_side=maximum_side) for photo in _FILES}
-    for photo, picture in pictures.items():
+    training, evaluation = [], []
+    for photo in sorted(_FILES):
+        picture = load_photo(photo, maximum_side=maximum_side)
         height, width = picture.shape[1:]
         if min(height, width) < image_size:
             raise ConfigError(
                 f"image_size={image_size} is larger than photo '{photo}' ({width}x{height} "
                 "pixels): choose a smaller one"
             )
-    return pictures
+        (evaluation if photo in validation else training).append(picture)
+    return training, evaluation
 
 
 def load_photo(photo: str, *, maximum_side: int = 1024) -> Tensor:
@@ -120,6 +118,12 @@ def _tiles(picture: Tensor, size: int, stride: int) -> Tensor:
     """Tiles (n, C, size, size) of `picture` (C, H, W) every `stride` pixels from the top left."""
     grid = picture.unfold(1, size, stride).unfold(2, size, stride)  # (C, rows, columns, size, size)
     return grid.flatten(1, 2).transpose(0, 1)
+
+
+def _training_tiles(pictures: list[Tensor], window: int) -> list[Tensor]:
+    """Tiles of each picture, 1.5 times as large as `window` where the smallest picture allows."""
+    side = min(window * 3 // 2, *(min(picture.shape[1:]) for picture in pictures))
+    return [_overlapping_tiles(picture, side, window) for picture in pictures]
 
 
 def _overlapping_tiles(picture: Tensor, size: int, window: int) -> Tensor:

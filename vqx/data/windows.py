@@ -19,7 +19,7 @@ def window_start(position: Tensor | None, room: int) -> Tensor | int:
 
 
 def cut_windows(images: Tensor, indices: Tensor, position: Tensor | None, size: int) -> Tensor:
-    """Windows (b, C, S, S) of `images` (N, C, T, T), contiguous, at rows `indices`; a new tensor."""
+    """Windows (b, C, S, S) of rows `indices` of contiguous `images` (N, C, T, T), a new tensor."""
     channels, side = images.shape[1], images.shape[-1]
     room = side - size
     if room == 0:
