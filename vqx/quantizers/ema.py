@@ -26,9 +26,9 @@ class EMA(CodebookQuantizer):
     N~ = (N + eps) / (sum N + K eps) sum N. Loss: commitment |z - sg(q)|^2, mean over elements.
 
     ema_init: "batch" and "kmeans" set E from the first global batch, N to the mean count of a code
-    in it, M = E N. "ones" and "zeros" start from E ~ N(0, 1) and M = E, with N = 1 and N = 0. "zeros"
-    is the start of much published code, for comparison: its first step divides M of every unused
-    code by about eps and throws it out of reach.
+    in it, M = E N. "ones" and "zeros" start from E ~ N(0, 1) and M = E, with N = 1 and with N = 0.
+    The latter is the start of much published code, for comparison: its first step divides M of
+    every unused code by about eps and throws it out of reach.
     """
 
     counts: Tensor

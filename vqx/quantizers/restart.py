@@ -24,7 +24,8 @@ class Restart(nn.Module):
 
     A dead code held at most `threshold` / K of the tokens, so moving it costs the reconstruction
     next to nothing; at a threshold near 1 codes that are rare for good reason would be torn away
-    from what they stand for at every interval.
+    from what they stand for at every interval. Long intervals come too late: the commitment term
+    draws all latents to the first few codes within a hundred steps.
 
     policy "none" counts and restarts nothing. Usage and step count are in the checkpoint.
     """
@@ -33,7 +34,7 @@ class Restart(nn.Module):
     steps: Tensor
 
     def __init__(
-        self, policy: Policy = "batch_vectors", *, interval: int = 20, threshold: float = 0.03
+        self, policy: Policy = "batch_vectors", *, interval: int = 10, threshold: float = 0.1
     ) -> None:
         super().__init__()
         if policy not in get_args(Policy):
