@@ -83,7 +83,8 @@ def _load_split(
             f"validation={list(validation)} must name some, not all, of the photos "
             f"{', '.join(_FILES)}" + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
-    training, evaluation = [], []
+    training: list[Tensor] = []
+    evaluation: list[Tensor] = []
     for photo in sorted(_FILES):
         picture = load_photo(photo, maximum_side=maximum_side)
         height, width = picture.shape[1:]
