@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
 import pytest
 import torch
@@ -110,19 +111,26 @@ if sys.argv[1] == "child":
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["raise", "kill", "child"])
 def test_workers_end_with_their_process_however_it_ends(end):
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), end],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
+        start_new_session=True,
     )
-    workers = [int(pid) for pid in done.stdout.split()]
-    assert len(workers) == 2, done.stderr
+    try:
+        workers = [int(pid) for pid in process.communicate(timeout=60)[0].split()]
+        assert len(workers) == 2
+        assert all_end(workers)
+    finally:  # a failing test must not leave behind what it looks for
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def all_end(workers):
     deadline = time.monotonic() + 15
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(alive(pid) for pid in workers)
+    return not any(alive(pid) for pid in workers)
 
 
 def alive(pid):
