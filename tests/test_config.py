@@ -99,8 +99,9 @@ def test_nulls_do_not_count_so_that_later_features_keep_old_names():
     assert signature({**config, "trainer": {**config["trainer"], "new": None}}) == signature(config)
 
 
-def test_a_resolved_configuration_has_the_signature_of_the_unresolved():
-    config = composed(*BASE)
+@pytest.mark.parametrize("data", ["photos", "fashion_mnist", "cifar10"])
+def test_a_resolved_configuration_has_the_signature_of_the_unresolved(data):
+    config = composed(*BASE, f"data={data}")
     resolved = OmegaConf.to_container(config, resolve=True)
     assert run_name(resolved) == run_name(resolved_identity(config))
 

@@ -26,7 +26,7 @@ def _bench() -> None:
     parser.add_argument("overrides", nargs="*", help="GROUP=CHOICE or KEY=VALUE")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
-    arguments = parser.parse_args(sys.argv[1:])
+    arguments = parser.parse_intermixed_args(sys.argv[1:])
     from vqx.training.overhead import measure_overhead
 
     print(

@@ -111,28 +111,16 @@ def group_names() -> set[str]:
 def resolved_identity(root: "DictConfig") -> dict[str, Any]:
     """The resolved configuration without the keys that do not count.
 
-    Those are dropped *before* resolving: `data.root: ${cache_dir}/data` is a place, not a number.
+    Those are dropped *before* resolving: a key that counts may not be read from one that does not.
     """
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(root, resolve=False)
     assert isinstance(plain, dict)
-    kept = _without_places(identity({str(k): v for k, v in plain.items()}))
-    resolved = OmegaConf.to_container(OmegaConf.create(kept), resolve=True)
+    kept = OmegaConf.create(identity({str(k): v for k, v in plain.items()}))
+    resolved = OmegaConf.to_container(kept, resolve=True)
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}
-
-
-def _without_places(node: dict[str, Any]) -> dict[str, Any]:
-    """`node` without values that are interpolated from a key that does not count."""
-    place = re.compile(r"\$\{(results|cache_dir|hydra[.:][^}]*)\}")
-    kept: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, dict):
-            kept[key] = _without_places(value)
-        elif not (isinstance(value, str) and place.search(value)):
-            kept[key] = value
-    return kept
 
 
 def register_resolvers() -> None:

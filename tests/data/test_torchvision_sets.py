@@ -30,7 +30,7 @@ def no_network(monkeypatch):
 @pytest.fixture
 def mnist(tmp_path):
     write_idx(tmp_path / "MNIST/raw")
-    return partial(torchvision_images, dataset="MNIST", name="mnist", root=tmp_path)
+    return partial(torchvision_images, dataset="MNIST", name="mnist", cache_dir=tmp_path)
 
 
 def test_mnist_in_its_own_shape(mnist):
@@ -72,7 +72,7 @@ def test_wrong_options_are_refused(mnist, options, message):
 @pytest.fixture(params=["CIFAR10", "CIFAR100"])
 def cifar(request, tmp_path, monkeypatch):
     install_cifar(tmp_path, request.param, monkeypatch)
-    return partial(torchvision_images, dataset=request.param, name="cifar", root=tmp_path)
+    return partial(torchvision_images, dataset=request.param, name="cifar", cache_dir=tmp_path)
 
 
 def test_cifar_rows_become_colour_planes(cifar):
@@ -96,7 +96,7 @@ def test_cifar_is_unpacked_from_its_archive(cifar, tmp_path, monkeypatch):
         archive.add(tmp_path / source.folder, source.folder.name)
     whole = cifar()
     cached = tmp_path / "cached"
-    unpacked = cifar(root=cached, local_sources=[str(elsewhere)])
+    unpacked = cifar(cache_dir=cached, local_sources=[str(elsewhere)])
     assert torch.equal(unpacked.train.images, whole.train.images)
     assert not list(cached.glob(".incoming-*"))
 
@@ -107,7 +107,7 @@ def test_packed_files_are_unpacked_wherever_they_lie(tmp_path, place):
     data = torchvision_images(
         dataset="FashionMNIST",
         name="fashion_mnist",
-        root=tmp_path / "root",
+        cache_dir=tmp_path / "root",
         image_size=32,
         local_sources=[str(tmp_path / "sources")],
     )
@@ -120,7 +120,7 @@ def test_without_network_the_remedy_is_named(tmp_path):
         torchvision_images(
             dataset="FashionMNIST",
             name="fashion_mnist",
-            root=tmp_path / "cache",
+            cache_dir=tmp_path / "cache",
             local_sources=["/nowhere"],
             debian_package="dataset-fashion-mnist",
         )
@@ -134,7 +134,7 @@ def test_without_network_the_remedy_is_named(tmp_path):
 
 def test_without_download_nothing_is_tried(tmp_path):
     with pytest.raises(DataError, match=r"\(data.download is false\): copy cifar-10-python.tar.gz"):
-        torchvision_images(dataset="CIFAR10", name="cifar10", root=tmp_path, download=False)
+        torchvision_images(dataset="CIFAR10", name="cifar10", cache_dir=tmp_path, download=False)
 
 
 def test_downloads_land_whole_in_the_root(tmp_path, monkeypatch):
@@ -155,7 +155,7 @@ def test_downloads_land_whole_in_the_root(tmp_path, monkeypatch):
     monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
     monkeypatch.setattr(MNIST, "resources", sums)
     try:
-        data = torchvision_images(dataset="MNIST", name="mnist", root=tmp_path / "root")
+        data = torchvision_images(dataset="MNIST", name="mnist", cache_dir=tmp_path / "root")
     finally:
         server.shutdown()
         server.server_close()
@@ -173,8 +173,8 @@ def test_damaged_files_are_named(mnist, tmp_path, content):
 
 def test_a_root_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"'mnist' cannot be put into .*set data.root"):
-        torchvision_images(dataset="MNIST", name="mnist", root=tmp_path / "file/cache")
+    with pytest.raises(DataError, match=r"'mnist' cannot be put into .*set data.cache_dir"):
+        torchvision_images(dataset="MNIST", name="mnist", cache_dir=tmp_path / "file/cache")
 
 
 def test_a_second_process_waits_and_takes_what_the_first_put(tmp_path, monkeypatch):
@@ -196,7 +196,7 @@ def fetch_on_rank(root):
 
     dist.barrier()
     data = torchvision_images(
-        dataset="MNIST", name="mnist", root=Path(root) / "cache", local_sources=[root]
+        dataset="MNIST", name="mnist", cache_dir=Path(root) / "cache", local_sources=[root]
     )
     return data.train.images
 
@@ -216,7 +216,7 @@ def test_the_real_fashion_mnist(tmp_path):
     data = torchvision_images(
         dataset="FashionMNIST",
         name="fashion_mnist",
-        root=tmp_path,
+        cache_dir=tmp_path,
         image_size=32,
         local_sources=[str(DEBIAN)],
     )

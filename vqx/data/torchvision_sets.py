@@ -29,7 +29,7 @@ def torchvision_images(
     *,
     dataset: str,
     name: str,
-    root: str | Path,
+    cache_dir: str | Path,
     image_size: int | None = None,
     channels: int | None = None,
     download: bool = True,
@@ -41,14 +41,14 @@ def torchvision_images(
 ) -> Data:
     """torchvision's class `dataset` (CIFAR10, CIFAR100, MNIST, FashionMNIST, ...), all in memory.
 
-    Files are looked for in `root`, then in the folders `local_sources`, then downloaded to `root`
+    Files are looked for in `cache_dir`, then in the folders `local_sources`, then downloaded there
     (any number of processes may ask at once). `image_size` above the set's own pads with zeros on
     all sides; `channels` 3 repeats grey. Training and evaluation are its training and test split.
     Raises DataError, naming the remedy, where the files cannot be had.
     """
     if random_crop:
         raise ConfigError(f"random_crop=true has no effect on '{name}': set it to false")
-    source = _Source(dataset, name, Path(root).expanduser(), debian_package)
+    source = _Source(dataset, name, Path(cache_dir).expanduser(), debian_package)
     if not source.complete():
         source.fetch([Path(place).expanduser() for place in local_sources], download=download)
     train, test = (
@@ -156,7 +156,7 @@ class _Source:
         except OSError as error:
             raise DataError(
                 f"data set '{self.name}' cannot be put into {self.root} ({error}): make room or "
-                "set data.root to a folder that can be written"
+                "set data.cache_dir to a folder that can be written"
             ) from error
 
     def _unpack_local(self, places: Sequence[Path], stage: Path) -> bool:

@@ -6,9 +6,9 @@ Axes: N tokens, K codes, D latent width.
 import torch
 from torch import Tensor
 
-# Scores held at once: 4 Mi float32, 16 MiB. Larger chunks were not faster on a CPU (they leave its
-# cache) and hold a graphics card busy no better.
-SCORES = 1 << 22
+# Scores held at once: 1 Mi float32, 4 MiB on a CPU, whose cache holds them; the same number keeps
+# a graphics card busy.
+SCORES = 1 << 20
 CODES = 1 << 14
 
 
@@ -16,8 +16,8 @@ CODES = 1 << 14
 def nearest_codes(z: Tensor, codebook: Tensor, *, scores: int = SCORES) -> Tensor:
     """Index (N,) int64 of the entry of `codebook` (K, D) nearest to each row of z (N, D).
 
-    argmin_i |z - E_i|^2 = argmin_i |E_i|^2 / 2 - z E_i; ties go to the lowest index. Float32
-    whatever autocast says. Beside inputs and result at most `scores` distances are held at once
+    argmin_i |z - E_i|^2 = argmax_i z E_i - |E_i|^2 / 2; ties go to the lowest index. Float32
+    whatever autocast says. Beside inputs and result at most `scores` products are held at once
     (and one row of them, when `scores` is less than that).
     """
     with torch.autocast(z.device.type, enabled=False):
@@ -32,19 +32,20 @@ def nearest_codes(z: Tensor, codebook: Tensor, *, scores: int = SCORES) -> Tenso
 
 
 def _nearest(z: Tensor, blocks: list[tuple[Tensor, Tensor]]) -> Tensor:
-    distance, nearest = _block_minimum(z, *blocks[0])
+    score, nearest = _block_best(z, *blocks[0])
     start = len(blocks[0][0])
     for codebook, half_squares in blocks[1:]:
-        other_distance, other = _block_minimum(z, codebook, half_squares)
-        closer = other_distance < distance  # strictly: a tie stays with the lower index
-        distance = torch.where(closer, other_distance, distance)
+        other_score, other = _block_best(z, codebook, half_squares)
+        closer = other_score > score  # strictly: a tie stays with the lower index
+        score = torch.where(closer, other_score, score)
         nearest = torch.where(closer, other + start, nearest)
         start += len(codebook)
     return nearest
 
 
-def _block_minimum(z: Tensor, codebook: Tensor, half_squares: Tensor) -> tuple[Tensor, Tensor]:
-    distances = torch.addmm(half_squares, z, codebook.T, alpha=-1)
-    # argmin promises the first of equal minima; min(dim) promises nothing.
-    nearest = distances.argmin(1)
-    return distances.gather(1, nearest[:, None])[:, 0], nearest
+def _block_best(z: Tensor, codebook: Tensor, half_squares: Tensor) -> tuple[Tensor, Tensor]:
+    # Not addmm: it would first copy half_squares to every row.
+    scores = torch.mm(z, codebook.T).sub_(half_squares)
+    # argmax promises the first of equal maxima; max(dim) promises nothing.
+    nearest = scores.argmax(1)
+    return scores.gather(1, nearest[:, None])[:, 0], nearest

@@ -29,11 +29,12 @@ from vqx.training.world import World, pick_device
 
 def measure_overhead(overrides: Sequence[str], *, steps: int, rounds: int) -> str:
     """A readable account of one comparison: `rounds` pairs of `steps` steps after a warm-up."""
-    config = _config([*overrides, f"trainer.steps={steps * (rounds + 1)}"])
+    config = _config([*overrides, f"trainer.steps={steps * (rounds + 2)}"])
     device = pick_device(config["trainer"]["device"], 0)
     experiment = build_experiment(config, device=device)
     with tempfile.TemporaryDirectory() as place:
         ours = _trainer_round(experiment, RunFolder(Path(place)), device, steps)
+        ours()  # the codebook's start, before the copy
         bare = _bare_round(copy.deepcopy(experiment), device, steps)
         pairs = [(_timed(ours, device), _timed(bare, device)) for _ in range(rounds + 1)][1:]
     ratios = [mine / other for mine, other in pairs]

@@ -77,7 +77,10 @@ def _synchronised_if(forward: nn.Module, synchronise: bool) -> AbstractContextMa
 
 def reseed(seed: int, *, rank: int, step: int) -> None:
     """Set torch's generators from (seed, rank, step), so that resuming needs no generator state."""
-    torch.manual_seed(_mix(seed, rank, step))
+    mixed = _mix(seed, rank, step)
+    torch.default_generator.manual_seed(mixed)  # torch.manual_seed costs .5 ms on a CPU
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed(mixed)
 
 
 def shared_generator(seed: int, *, step: int) -> torch.Generator:
