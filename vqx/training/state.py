@@ -42,9 +42,7 @@ class TrainState:
     @property
     def evaluated_tokenizer(self) -> Tokenizer:
         """The tokenizer that is measured: the averaged one where there is an average."""
-        model = self.tokenizer if self.average is None else self.average.model
-        assert isinstance(model, Tokenizer)
-        return model
+        return self.tokenizer if self.average is None else self.average.model
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it loads with `weights_only=True`."""
