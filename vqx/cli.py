@@ -1,6 +1,7 @@
 """How every command of vqx ends when something is wrong: one line, and a non-zero exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def hydra_entry(task: "Callable[[DictConfig], Any]") -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     except Exception as error:
         _end(error)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def guarded(command: Callable[[], int | None]) -> None:
@@ -32,6 +35,8 @@ def guarded(command: Callable[[], int | None]) -> None:
         sys.exit(command() or 0)
     except Exception as error:
         _end(error)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -22,12 +22,12 @@ NOT_IDENTITY = (
     "results",
     "cache_dir",
     "*.cache_dir",
-    "*.local_sources",
-    "*.debian_package",
-    "*.download",
-    "*.weights",
-    "*.workers",
-    "*.start_method",
+    "data.workers",
+    "data.start_method",
+    "data.local_sources",
+    "data.debian_package",
+    "data.download",
+    "metrics.*.weights",  # a metric's stamp names its weights; a loss's weights do count
     "trainer.devices",
     "trainer.device",
     "trainer.accumulation",
@@ -71,8 +71,17 @@ def signature(config: Mapping[str, Any]) -> str:
     The whole configuration is hashed, not its difference from the defaults: a default that changes
     later gives a new folder.
     """
-    text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_numbers_alike(identity(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:SIGNATURE_LENGTH]
+
+
+def _numbers_alike(node: Any) -> Any:
+    """`node` with whole numbers as floats: `clip_norm=1` is `clip_norm=1.0`."""
+    if isinstance(node, Mapping):
+        return {key: _numbers_alike(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_numbers_alike(value) for value in node]
+    return float(node) if isinstance(node, int) and not isinstance(node, bool) else node
 
 
 def slug(config: Mapping[str, Any]) -> str:

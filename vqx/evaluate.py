@@ -53,14 +53,25 @@ def _evaluate() -> None:
 
     with RunLock(folder.path):
         result = measure(config, folder)
-        if unchanged:
-            folder.write_result(result)
+        if unchanged and result["complete"]:
+            _refuse_to_lose(folder.read_result(), result)
             place = folder.result
-        else:
-            place = folder.path / "evaluations" / f"{evaluation_name(config)}.json"
+        else:  # other data, or a run that has not ended: neither is the run's result
+            name = f"{evaluation_name(config)}-step{result['cost']['steps']}.json"
+            place = folder.path / "evaluations" / name
             place.parent.mkdir(exist_ok=True)
-            write_json_atomic(place, result)
+        write_json_atomic(place, result)
     print(f"\n{result_table(result)}\n\n{place}")
+
+
+def _refuse_to_lose(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    """Raise VqxError when a metric of the present result could not be measured again."""
+    lost = [key for key in (before or {}).get("metrics", {}) if key not in after["metrics"]]
+    if lost:
+        reasons = dict.fromkeys(after["missing"].get(key, "not measured") for key in lost)
+        raise VqxError(
+            f"result.json is kept: {', '.join(lost)} could not be measured ({'; '.join(reasons)})"
+        )
 
 
 def _stored_config(folder: "RunFolder") -> dict[str, Any]:
@@ -112,6 +123,8 @@ def _compose(stored: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
         fresh = compose("config", overrides=choices)
     chosen = OmegaConf.to_container(fresh, resolve=True)
     assert isinstance(chosen, dict)
+    if "cache_dir" in groups:
+        stored = _moved(stored, stored["cache_dir"], str(chosen["cache_dir"]))
     config = OmegaConf.create({**stored, **{key: chosen[key] for key in groups}})
     OmegaConf.set_struct(config, True)
     dotted = [text for text in overrides if "." in text.split("=")[0]]
@@ -119,6 +132,17 @@ def _compose(stored: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     plain = OmegaConf.to_container(merged, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _moved(node: Any, old: str, new: str) -> Any:
+    """`node` with every path at or below `old` put below `new`; a stored file has no wiring."""
+    if isinstance(node, dict):
+        return {key: _moved(value, old, new) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_moved(value, old, new) for value in node]
+    if isinstance(node, str) and (node == old or node.startswith(f"{old}/")):
+        return new + node[len(old) :]
+    return node
 
 
 if __name__ == "__main__":

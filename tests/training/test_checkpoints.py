@@ -17,8 +17,8 @@ def state(step):
 
 def test_what_was_saved_comes_back_bit_for_bit(tmp_path):
     save(tmp_path, state(3), step=3)
-    loaded, complaints = load_newest(tmp_path)
-    assert complaints == []
+    loaded, damaged = load_newest(tmp_path)
+    assert damaged == []
     assert loaded["step"] == 3
     assert loaded["nested"] == {"names": ["a"]}
     assert torch.equal(loaded["weights"], state(3)["weights"])
@@ -43,10 +43,9 @@ def test_a_damaged_newest_falls_back_and_says_so(tmp_path, damage):
     newest.write_bytes(
         {"truncate": bytes(data[: len(data) // 2]), "flip": bytes(data), "empty": b""}[damage]
     )
-    loaded, complaints = load_newest(tmp_path)
+    loaded, damaged = load_newest(tmp_path)
     assert loaded["step"] == 1
-    assert len(complaints) == 1
-    assert str(newest) in complaints[0]
+    assert damaged == [newest]
 
 
 def test_nothing_intact_is_an_error_that_names_the_folder(tmp_path):

@@ -5,14 +5,19 @@ import copy
 import pytest
 import torch
 import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from vqx.losses import L2, Weighted, WeightedSum
 from vqx.models import Tokenizer, conv_autoencoder
 from vqx.quantizers import EMA, FSQ, VQ
-from vqx.training.loop import _LEAVE_BUFFERS_ALONE
 from vqx.training.precision import Precision
-from vqx.training.step import TrainingForward, reseed, shared_generator, to_float, train_step
+from vqx.training.step import (
+    TrainingForward,
+    parallel,
+    reseed,
+    shared_generator,
+    to_float,
+    train_step,
+)
 
 CPU = torch.device("cpu")
 QUANTIZERS = {
@@ -46,7 +51,7 @@ def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
     forward = TrainingForward(model, WeightedSum({"l2": Weighted(L2(), weight=1.0)}))
     parameters = list(forward.parameters())
     if world_size > 1:
-        forward = DistributedDataParallel(forward, **_LEAVE_BUFFERS_ALONE)
+        forward = parallel(forward)
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     rounding = Precision(precision, CPU)
     for step in range(steps):

@@ -8,7 +8,9 @@ import gzip
 import os
 import shutil
 import socket
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,10 +169,15 @@ class _Source:
                 continue
             (stage / self.folder).mkdir(parents=True, exist_ok=True)
             if found[0].name.endswith(".tar.gz"):
-                shutil.unpack_archive(found[0], stage, filter="data")
+                with _readable(found[0]):
+                    shutil.unpack_archive(found[0], stage, filter="data")
                 return True
             for archive, file in zip(found, self.files, strict=True):
-                with gzip.open(archive) as packed, (stage / self.folder / file).open("wb") as out:
+                with (
+                    _readable(archive),
+                    gzip.open(archive) as packed,
+                    (stage / self.folder / file).open("wb") as out,
+                ):
                     shutil.copyfileobj(packed, out)
             return True
         return False
@@ -192,6 +199,18 @@ class _Source:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _readable(archive: Path) -> Iterator[None]:
+    """Name the archive that turns out to be damaged in the block."""
+    damage = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, shutil.ReadError)
+    try:
+        yield
+    except damage as error:
+        raise DataError(
+            f"{archive} is damaged ({_one_line(error)}): delete it and get it again"
+        ) from error
 
 
 @contextmanager

@@ -34,8 +34,10 @@ class WeightedSum(nn.Module):
         for name, weighted in terms.items():
             if not weighted.weight >= 0:
                 raise ConfigError(f"loss term {name}: weight {weighted.weight} is not 0 or more")
-        if not any(weighted.weight > 0 for weighted in terms.values()):
-            raise ConfigError("no loss term has a positive weight: set one, e.g. l2's to 1")
+        if not any(term.weight > 0 and term.start_step == 0 for term in terms.values()):
+            raise ConfigError(
+                "no loss term has a positive weight from step 0 on: set one, e.g. l2's to 1"
+            )
         self.terms = nn.ModuleDict({name: weighted.term for name, weighted in terms.items()})
         self.weights = {name: float(weighted.weight) for name, weighted in terms.items()}
         self.start_steps = {name: weighted.start_step for name, weighted in terms.items()}

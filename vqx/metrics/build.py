@@ -33,7 +33,8 @@ def build_metrics(
             missing[name] = str(error)
             continue
         if image_size is not None and min(image_size) < built[name].smallest_image:
-            missing[name] = built.pop(name).too_small(*image_size)
+            metric = built.pop(name)
+            missing |= dict.fromkeys(metric.keys, metric.too_small(*image_size))
     _agree(built, missing, names=list(wanted), device=device)
     metrics = [metric.to(device) for metric in built.values()]
     _refuse_repeated_keys(metrics)
@@ -63,7 +64,7 @@ def _agree(
     """Leave out what any rank lacks: ranks with different metrics would wait for each other."""
     if not names:
         return
-    lacking = torch.tensor([int(name in missing) for name in names], device=device)
+    lacking = torch.tensor([int(name not in built) for name in names], device=device)
     for name, lacks in zip(names, max_over_ranks(lacking).tolist(), strict=True):
         if lacks and name in built:
             del built[name]

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vqx.errors import WeightsMissing
+from vqx.errors import ConfigError, WeightsMissing
 from vqx.pretrained.catalogue import CATALOGUE, INCEPTION, WeightFile
 from vqx.pretrained.files import sha256_of
 from vqx.pretrained.hub import fetch
@@ -28,13 +28,14 @@ def find_weights(
     """The weight file of `network` ("alexnet", "vgg16" or "inception").
 
     `weights` is a path that must exist when given. Without it the cache is looked at, and filled
-    by a download when it lacks the file. Raises WeightsMissing saying what was looked for where.
+    by a download when it lacks the file. Raises ConfigError when
+    it does not, WeightsMissing saying what was looked for where.
     """
     entry = CATALOGUE[network]
     if weights is not None:
         path = Path(weights).expanduser()
         if not path.is_file():
-            raise WeightsMissing(
+            raise ConfigError(
                 f"{network} weights: there is no file {path}, which `weights` names; "
                 "correct the path, or leave it null to use the cache"
             )

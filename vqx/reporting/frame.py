@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vqx.config import identity
@@ -57,15 +58,21 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     values that hold a place (the cache folder): they differ between machines.
     """
     kept = identity(config)
-    places = [str(config[k]) for k in ("results", "cache_dir") if len(str(config.get(k) or "")) > 1]
+    places = [Path(str(config[key])) for key in ("results", "cache_dir") if config.get(key)]
     flat = flat_nodes(kept)
     for key, value in list(flat.items()):
         parent, _, leaf = key.rpartition(".")
         repeated = parent and leaf in kept and kept[leaf] == value
-        is_place = isinstance(value, str) and any(place in value for place in places)
-        if repeated or is_place or leaf in _WIRING or key == "seed":
+        if repeated or _is_within(value, places) or leaf in _WIRING or key == "seed":
             del flat[key]
     return flat
+
+
+def _is_within(value: object, places: Sequence[Path]) -> bool:
+    """Whether `value` is an absolute path in one of `places`."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return False
+    return any(place.is_absolute() and Path(value).is_relative_to(place) for place in places)
 
 
 def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:

@@ -8,7 +8,7 @@ from vqx.config import identity
 from vqx.reporting.columns import Column
 from vqx.reporting.frame import Frame, Row, seed_of
 from vqx.reporting.naming import choice_name, flat_nodes
-from vqx.reporting.stamps import Stamps
+from vqx.reporting.stamps import Stamps, images_in
 from vqx.runs.durations import duration
 from vqx.runs.reading import Run
 from vqx.runs.status import State
@@ -127,6 +127,7 @@ def notes_of(
         *_confounds(rows),
         *(note for column in metrics for note in _missing_notes(column, rows)),
         *_stamp_notes(metrics, stamps),
+        *_image_notes(rows),
     ]
 
 
@@ -212,6 +213,12 @@ def _missing_notes(column: Column, rows: Sequence[Row]) -> list[Note]:
 
 def _in(labels: Sequence[str], rows: Sequence[Row]) -> str:
     return "" if len(labels) == len(rows) else f" in {', '.join(labels)}"
+
+
+def _image_notes(rows: Sequence[Row]) -> list[Note]:
+    """What all rows were measured on; where they differ, each metric's stamp says it."""
+    images = images_in(rows)
+    return [Note("images", images[0])] if len(images) == 1 else []
 
 
 def _stamp_notes(columns: Sequence[Column], stamps: Mapping[str, Stamps]) -> list[Note]:

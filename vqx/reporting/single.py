@@ -73,7 +73,7 @@ def _training(cost: Mapping[str, Any]) -> str:
 
 def _evaluation(data: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     return (
-        f"{data['images']:,} images of {data['name']} ({data['split']}) in "
+        f"{data['images']:,} images of {data.get('description', data['name'])} in "
         f"{duration(cost['evaluate_seconds'])}{_left_out(data['left_out'])}"
     )
 

@@ -1,5 +1,6 @@
 """What a run was made with: code, packages, machine, command."""
 
+import difflib
 import hashlib
 import os
 import platform
@@ -65,15 +66,25 @@ def source_code(package: Path) -> SourceCode:
         # An installed package may lie inside somebody else's repository (.venv), untracked.
         _git(package, "ls-files", "--error-unmatch", "__init__.py")
         root = Path(_git(package, "rev-parse", "--show-toplevel").strip())
+        untracked = _git(root, "ls-files", "--others", "--exclude-standard").splitlines()[:200]
+        changes = _git(root, "diff", "--no-color", "--no-ext-diff", "HEAD")
         return SourceCode(
             commit=_git(root, "rev-parse", "HEAD").strip(),
-            diff=_git(root, "diff", "--no-color", "--no-ext-diff", "HEAD"),
-            untracked=_git(root, "ls-files", "--others", "--exclude-standard").splitlines()[:200],
+            diff=changes + "".join(_as_new(root, name) for name in untracked),
+            untracked=untracked,
         )
     except subprocess.CalledProcessError as error:
         return SourceCode(reason=f"git: {(error.stderr or 'failed').strip().splitlines()[0]}")
     except (OSError, subprocess.TimeoutExpired) as error:
         return SourceCode(reason=f"git: {error}")
+
+
+def _as_new(root: Path, name: str) -> str:
+    """An untracked source file as a difference from nothing: a run may well use it."""
+    if Path(name).suffix not in (".py", ".yaml", ".yml"):
+        return ""
+    lines = (root / name).read_text(errors="replace").splitlines(keepends=True)
+    return "".join(difflib.unified_diff([], lines, "/dev/null", f"b/{name}"))
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -147,9 +158,7 @@ def _machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": _usable_cores(),
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 

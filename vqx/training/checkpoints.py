@@ -69,22 +69,22 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
     return state
 
 
-def load_newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest intact state, or None without any checkpoint, and what had to be passed over.
+def load_newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
+    """The newest intact state, or None without any checkpoint, and damaged files passed over.
 
     Raises CheckpointError when there are checkpoints and none is intact: starting again from
     nothing must be the user's decision.
     """
-    complaints: list[str] = []
+    damaged: list[Path] = []
     checkpoints = list_checkpoints(folder)
     for checkpoint in checkpoints:
         try:
-            return load(checkpoint), complaints
-        except CheckpointError as error:
-            complaints.append(str(error))
+            return load(checkpoint), damaged
+        except CheckpointError:
+            damaged.append(checkpoint.path)
     if checkpoints:
         raise CheckpointError(
-            f"no intact checkpoint in {folder}: {'; '.join(complaints)}. Remove that folder to "
-            "train from the start"
+            f"no intact checkpoint in {folder}: the bytes of {', '.join(p.name for p in damaged)} "
+            "do not match their names. Remove that folder to train from the start"
         )
-    return None, complaints
+    return None, damaged

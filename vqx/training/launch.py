@@ -13,49 +13,52 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.multiprocessing as mp
 
-from vqx.errors import Diverged, Interrupted, VqxError
+from vqx.errors import VqxError
 from vqx.runs.configuration import write_configuration
 from vqx.runs.folder import RunFolder
 from vqx.runs.lock import RunLock
 from vqx.runs.provenance import write_provenance
-from vqx.runs.status import State, Status
+from vqx.runs.status import State, Status, state_after
 from vqx.training.rank import train_rank
 from vqx.training.result import device_name
 from vqx.training.settings import TrainerSettings
-from vqx.training.signals import StopRequest
+from vqx.training.signals import STOP_SIGNALS, StopRequest
 from vqx.training.world import Rank, pick_device, rank_from_environment
 
 # After one rank has failed the others get this long to say why they fail too.
 _GRACE_SECONDS = 10.0
 
 
-def run_training(config: dict[str, Any], folder: RunFolder, *, overrides: Sequence[str]) -> None:
+def run_training(config: dict[str, Any], folder: RunFolder, *, overrides: Sequence[str]) -> int:
     """Train the run of `config` in `folder`, or go on with it, until result.json is there.
 
-    Raises what ended the run otherwise: Interrupted, Diverged, RunLocked, another VqxError, or
-    the exception of the rank that failed first.
+    Returns the number of a stop signal that came too late to interrupt it, else 0. Raises what
+    ended the run otherwise: Interrupted, Diverged, RunLocked, another VqxError, or the exception
+    of the rank that failed first.
     """
     settings = TrainerSettings.from_config(config["trainer"])
     rank = rank_from_environment()
     with ExitStack() as stack:
         if rank is None or rank.rank == 0:
             stack.enter_context(RunLock(folder.path))
+            if folder.is_done:  # by another process, while this one waited for its turn
+                return 0
             _prepare(config, folder, settings, overrides=overrides, rank=rank)
         if rank is None and settings.devices > 1:
-            _spawn_ranks(config, folder, settings.devices)
-        else:
-            with StopRequest() as stop:
-                try:
-                    train_rank(config, folder, rank or Rank(), stop)
-                except Interrupted:
-                    stop.call_previous()
-                    raise
+            return _spawn_ranks(config, folder, settings.devices)
+        with StopRequest() as stop:
+            try:
+                train_rank(config, folder, rank or Rank(), stop)
+            finally:
+                stop.call_previous()
+            return stop.signal_number
 
 
 def _prepare(
@@ -80,10 +83,11 @@ def _prepare(
     )
 
 
-def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> None:
+def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> int:
     """Start `devices` ranks on this machine, pass stop signals on to them, and wait.
 
-    When one fails the others are ended within seconds and its exception is raised here.
+    Returns the number of a stop signal that came too late. When one fails the others are ended
+    within seconds and its exception is raised here.
     """
     context = mp.get_context("spawn")
     failures = context.SimpleQueue()
@@ -99,21 +103,28 @@ def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> Non
         StopRequest(on_signal=pass_on) as stop,
     ):
         for index in range(devices):
-            rank = Rank(index, devices, index, str(Path(place) / "store"))
+            # A file needs no port, and so races with nobody.
+            rank = Rank(index, devices, index, devices, str(Path(place) / "store"))
             arguments = (config, folder, rank, failures, os.getpid())
             processes.append(context.Process(target=_spawned, args=arguments))
-            processes[-1].start()
+        # Ranks start with the signals blocked, until they can note one: it waits for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            for process in processes:
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         try:
             _wait(processes)
         finally:
             for process in processes:
                 process.kill()
                 process.join()
-        if failures.empty() and all(process.exitcode == 0 for process in processes):
-            return
-        if stop.signal_number and not failures.empty():
             stop.call_previous()
-        _raise_failure(folder, failures, [process.exitcode for process in processes])
+        exit_codes = [process.exitcode for process in processes]
+        if any(exit_codes) or not failures.empty():
+            _raise_failure(folder, failures, exit_codes)
+        return stop.signal_number
 
 
 def _wait(processes: Sequence[Any]) -> None:
@@ -134,13 +145,17 @@ def _raise_failure(folder: RunFolder, failures: Any, exit_codes: Sequence[int]) 
         rank = next(i for i, code in enumerate(exit_codes) if code != 0)
         message = f"rank {rank} died without a word (exit code {exit_codes[rank]}; out of memory?)"
         folder.write_error(message + "\n")
-        folder.write_status(Status(state=State.FAILED, message=message))
+        _write_end(folder, State.FAILED, message)
         raise VqxError(f"{message}: see {folder.path}")
     error, message = failures.get()
-    if not isinstance(error, Interrupted | Diverged):
-        # The first rank may have said how it lost its partner: put the cause in its place.
-        folder.write_status(Status(state=State.FAILED, message=message))
+    # The first rank may have had no time for it, or have said how it lost its partner.
+    _write_end(folder, state_after(error), message)
     raise error
+
+
+def _write_end(folder: RunFolder, state: State, message: str) -> None:
+    last = folder.read_status() or Status(state=state)
+    folder.write_status(replace(last, state=state, eta_seconds=None, message=message))
 
 
 def _spawned(
@@ -149,6 +164,7 @@ def _spawned(
     """One spawned rank. Its failure goes to the parent, the first one first."""
     _die_with_parent(parent)
     with StopRequest(patient=True) as stop:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         try:
             train_rank(config, folder, rank, stop)
         except BaseException as error:

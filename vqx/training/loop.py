@@ -4,15 +4,12 @@ Every step is a function of (configuration, state at the step before): the order
 crops and all randomness come from (seed, rank, step), so a resumed run repeats the unbroken one.
 """
 
-import inspect
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from vqx.data import train_batches
 from vqx.errors import Diverged, Interrupted
@@ -26,7 +23,14 @@ from vqx.training.schedule import learning_rate
 from vqx.training.settings import steps_of
 from vqx.training.signals import StopRequest
 from vqx.training.state import TrainState
-from vqx.training.step import TrainingForward, reseed, shared_generator, to_float, train_step
+from vqx.training.step import (
+    TrainingForward,
+    parallel,
+    reseed,
+    shared_generator,
+    to_float,
+    train_step,
+)
 from vqx.training.world import World
 
 
@@ -66,15 +70,6 @@ class Plan:
         """Evaluations still to come after `step` steps, the one at the end included."""
         every = self.evaluate_every
         return 1 + (max(0, (self.steps - 1) // every - step // every) if every else 0)
-
-
-# The quantizer reduces its own state over ranks: copying the first rank's would undo it. The
-# keyword's name depends on torch's version.
-_NAMES = inspect.signature(DistributedDataParallel.__init__).parameters
-_NEW_NAME = "forward_sync_buffers"
-_LEAVE_BUFFERS_ALONE: dict[str, Any] = {
-    _NEW_NAME if _NEW_NAME in _NAMES else "broadcast_buffers": False
-}
 
 
 def _due(every: int | None, step: int) -> bool:
@@ -168,27 +163,30 @@ class Trainer:
         state.tokenizer.quantizer.update_codebook(generator=generator)
         if state.average is not None:
             state.average.update(state.tokenizer, step=step)
-        state.window.add(values, step=step)
+        # An infinite gradient is no news in fp16: the scaler skips that step.
+        watched = ("loss",) if state.precision.scaler.is_enabled() else ("loss", "gradient_norm")
+        state.window.add(values, step=step, watched=watched)
         state.step = step + 1
+        self._check_finite(at_once=False)
         state.chronometer.step(settings.batch_size)
         self.bar.advance()
-        self._check_finite()
 
-    def _check_finite(self) -> None:
+    def _check_finite(self, *, at_once: bool) -> None:
         """Raise Diverged at a non-finite loss of any rank.
 
-        On a GPU only at log steps and before anything is saved, so that no other step waits for
-        the device; the window remembers which step it was.
+        On a GPU only where the host waits anyway, and `at_once` before anything is saved; the
+        window remembers which step it was.
         """
-        done = self.state.step
-        on_cpu = self.world.device.type == "cpu"
-        if not (on_cpu or self.plan.logs_at(done) or self.plan.saves_at(done)):
+        on_cpu, done = self.world.device.type == "cpu", self.state.step
+        waits = self.plan.logs_at(done) or self.plan.saves_at(done) or self.plan.evaluates_at(done)
+        if not (at_once or on_cpu or waits):
             return
         bad = self.state.window.first_bad_step()
-        if found := self.world.agree(0 if bad is None else bad + 1):
+        left = self.world.agree(0 if bad is None else self.plan.steps - bad)  # the first: the most
+        if left:
             raise Diverged(
-                f"the loss became NaN or infinite at step {found}: lower trainer.learning_rate, "
-                "or see metrics.jsonl for what grew before"
+                f"the loss became NaN or infinite at step {self.plan.steps - left + 1}: lower "
+                "trainer.learning_rate, or see metrics.jsonl for what grew before"
             )
 
     def _log(self) -> None:
@@ -243,9 +241,13 @@ class Trainer:
             self._leave(stopping)
 
     def _save(self) -> None:
+        self._check_finite(at_once=True)
+        replaced = [*self.state.replaced, *self.experiment.data.train.left_out]
+        self.state.replaced = self.world.union(replaced)
+        state = self.state.state_dict()  # of all ranks: the open log window is
         if self.world.is_first:
             self.record.flush()
-            save(self.record.checkpoints, self.state.state_dict(), step=self.state.step)
+            save(self.record.checkpoints, state, step=self.state.step)
         self.world.barrier()
         self.state.chronometer.start()
 
@@ -289,5 +291,5 @@ class Trainer:
         if self.experiment.settings.compile:
             forward.compile()
         if self.world.size > 1:
-            forward = DistributedDataParallel(forward, **_LEAVE_BUFFERS_ALONE)
+            forward = parallel(forward)
         return forward

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from vqx.config import signature, slug
 from vqx.errors import CheckpointError, ConfigError
 from vqx.runs.folder import RunFolder, read_json
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import evaluate
-from vqx.training.experiment import build_experiment
-from vqx.training.rank import set_determinism
+from vqx.training.experiment import Experiment, build_experiment
+from vqx.training.loop import Plan
+from vqx.training.rank import set_arithmetic
 from vqx.training.result import cost_of, result_of
 from vqx.training.state import TrainState
 from vqx.training.world import Rank, join
@@ -17,29 +17,18 @@ from vqx.training.world import Rank, join
 def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     """The content of result.json for the newest checkpoint in `folder`, on one device.
 
-    The cost is that of the training, from the result before or else from the checkpoint's clocks.
-    Raises CheckpointError when there is no intact checkpoint, ConfigError when the data do not
-    fit the model.
+    `complete` says whether that checkpoint is the end of the run. The cost is that of the training,
+    from the result before or else from the checkpoint's clocks. Raises CheckpointError when there
+    is no intact checkpoint, ConfigError when the data do not fit the model.
     """
-    set_determinism(config["trainer"]["deterministic"])
+    set_arithmetic(deterministic=config["trainer"]["deterministic"])
     world = join(Rank(), device_name=config["trainer"]["device"])
     experiment = build_experiment(config, device=world.device)
-    saved, complaints = load_newest(folder.checkpoints)
-    if saved is None:
-        raise CheckpointError(f"no checkpoint in {folder.checkpoints}: train the run first")
-    for complaint in complaints:
-        print(f"{complaint}: measuring the one before")
     state = TrainState(experiment, device=world.device)
-    try:
-        state.load_state_dict(saved)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"the checkpoint in {folder.path} does not fit data={experiment.data.name} "
-            f"({experiment.data.channels} channels): {str(error).splitlines()[-1].strip()}"
-        ) from error
+    _load(state, folder, experiment)
     for metric, reason in experiment.missing.items():
         print(f"{metric} is left out: {reason}")
-    result = evaluate(
+    evaluation = evaluate(
         state.evaluated_tokenizer,
         experiment.data,
         experiment.metrics,
@@ -48,16 +37,32 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
         show_progress=True,
     )
     return {
-        **result_of(experiment, result, signature_=signature(config), slug_=slug(config)),
-        "cost": _cost(folder, state, config["trainer"]["batch_size"], result.seconds),
+        **result_of(experiment, evaluation, replaced=state.replaced),
+        "complete": state.step == Plan.of(experiment).steps,
+        "cost": _cost(folder, state, config["trainer"]["batch_size"], evaluation.seconds),
     }
+
+
+def _load(state: TrainState, folder: RunFolder, experiment: Experiment) -> None:
+    saved, damaged = load_newest(folder.checkpoints)
+    if saved is None:
+        raise CheckpointError(f"no checkpoint in {folder.checkpoints}: train the run first")
+    for path in damaged:
+        print(f"{path} is damaged: measuring the one before")
+    try:
+        state.load_state_dict(saved)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the checkpoint in {folder.path} does not fit data={experiment.data.name} "
+            f"({experiment.data.channels} channels): {str(error).splitlines()[-1].strip()}"
+        ) from error
 
 
 def _cost(
     folder: RunFolder, state: TrainState, batch_size: int, evaluate_seconds: float
 ) -> dict[str, Any]:
     before = folder.read_result()
-    if before is not None:
+    if before is not None and before["cost"]["steps"] == state.step:
         cost: dict[str, Any] = before["cost"]
         return cost
     environment = read_json(folder.environment) or {}

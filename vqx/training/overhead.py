@@ -79,6 +79,8 @@ def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Cal
     """A call that repeats forward, backward and optimizer on one batch that is on the device."""
     settings, data = experiment.settings, experiment.data
     forward = TrainingForward(experiment.tokenizer, experiment.losses)
+    if settings.compile:
+        forward.compile()
     optimizer = make_optimizer(experiment)
     precision = Precision(settings.precision, device)
     size = (settings.batch_size, data.channels, data.image_size, data.image_size)
@@ -92,6 +94,7 @@ def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Cal
             precision.backward(loss)
             precision.scaler.step(optimizer)
             precision.scaler.update()
+            experiment.tokenizer.quantizer.update_codebook()
 
     return run
 

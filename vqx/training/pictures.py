@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from vqx.runs.files import atomic_file
+
 _GAP = 4
 _MARGIN = 92
 _MINIMUM_SIDE = 96
@@ -49,9 +51,8 @@ def _as_rgb(image: Tensor) -> NDArray[np.uint8]:
 def save_picture(image: Image.Image, path: Path) -> None:
     """Write `image` as PNG, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    image.save(temporary, format="PNG")
-    temporary.replace(path)
+    with atomic_file(path) as file:
+        image.save(file, format="PNG")
 
 
 def plot_codebook_use(counts: Tensor, path: Path, *, usage: float, perplexity: float) -> None:
@@ -101,6 +102,5 @@ def _figure() -> tuple[Any, Any]:
 
 def _save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    figure.savefig(temporary, dpi=150, format="png")
-    temporary.replace(path)
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=150, format="png")

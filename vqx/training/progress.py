@@ -122,11 +122,6 @@ class ProgressBar:
         elif self._shown:
             print(f"step {step}/{self._total}  {text}", flush=True)
 
-    def say(self, text: str) -> None:
-        """A line above the bar."""
-        if self._shown:
-            self._bar.write(text)
-
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()

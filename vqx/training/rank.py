@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from vqx.config import run_name, signature
-from vqx.errors import Interrupted, VqxError
+from vqx.errors import CheckpointError, Interrupted, VqxError
 from vqx.runs.files import remove_leftovers, truncate_metrics
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat
@@ -39,8 +39,8 @@ def train_rank(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: Stop
 
 
 def _train(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: StopRequest) -> None:
-    set_determinism(config["trainer"]["deterministic"])
-    share_cores(rank.size)
+    set_arithmetic(deterministic=config["trainer"]["deterministic"])
+    share_cores(rank.local_size)
     world = join(rank, device_name=config["trainer"]["device"])
     if world.is_first:
         remove_leftovers(folder.path)
@@ -94,14 +94,19 @@ def _fit(
 
 def _restore(state: TrainState, folder: RunFolder, world: World) -> None:
     """Go on from the newest intact checkpoint, if there is one; log lines beyond it are dropped."""
-    saved, complaints = load_newest(folder.checkpoints)
+    saved, damaged = load_newest(folder.checkpoints)
     if saved is not None:
         state.load_state_dict(saved)
-    world.barrier()
+    if world.agree(state.step) != -world.agree(-state.step):
+        raise CheckpointError(
+            f"ranks see different checkpoints in {folder.checkpoints} (this one's step is "
+            f"{state.step}): put `results` on a file system that all nodes share"
+        )
     if not world.is_first:
         return
-    for complaint in complaints:
-        print(f"{complaint}: going on from the one before")
+    for path in damaged:
+        print(f"{path} is damaged: put aside, going on from the one before")
+        path.rename(path.with_suffix(".damaged"))
     truncate_metrics(folder.metrics, step=state.step, evaluated_step=state.evaluated_step)
 
 
@@ -132,9 +137,13 @@ def _draw(folder: RunFolder, counts: torch.Tensor, values: dict[str, float]) -> 
     plot_curves(folder.metrics, folder.images / "curves.png")
 
 
-def set_determinism(wanted: bool) -> None:
-    """Let torch use only operations that give the same bits each time."""
-    if wanted:
+def set_arithmetic(*, deterministic: bool) -> None:
+    """Let float32 be float32 (no TF32 on GPUs), and give the same bits each time if wanted."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = not wanted
+    torch.use_deterministic_algorithms(deterministic)
+    # Only for finding reads of uninitialised memory: it would fill every new tensor with NaN.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not deterministic

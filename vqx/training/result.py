@@ -1,6 +1,7 @@
 """The content of result.json: final metrics with their stamps, and what they cost."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,17 +15,20 @@ from vqx.training.world import World
 
 
 def result_of(
-    experiment: Experiment, evaluation: Evaluation, *, signature_: str, slug_: str
+    experiment: Experiment, evaluation: Evaluation, *, replaced: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything about the metrics of an evaluated tokenizer, cost aside."""
+    """Everything about the metrics of an evaluated tokenizer, cost aside.
+
+    `replaced` names the training images that could not be read.
+    """
     quantizer = experiment.tokenizer.quantizer
     tokens = int(evaluation.counts.sum())
     tokens_per_image = tokens // max(1, evaluation.images)
     data = experiment.data
     return {
         "version": vqx.__version__,
-        "signature": signature_,
-        "slug": slug_,
+        "signature": signature(experiment.config),
+        "slug": slug(experiment.config),
         "metrics": {key: m.to_dict() for key, m in evaluation.measurements.items()},
         "missing": experiment.missing,
         "model": {
@@ -42,6 +46,7 @@ def result_of(
             "images": evaluation.images,
             "tokens": tokens,
             "left_out": list(evaluation.left_out),
+            "replaced_in_training": list(replaced),
         },
     }
 
@@ -50,12 +55,7 @@ def final_result(
     experiment: Experiment, state: TrainState, evaluation: Evaluation, world: World
 ) -> dict[str, Any]:
     """The whole of result.json at the end of training."""
-    result = result_of(
-        experiment,
-        evaluation,
-        signature_=signature(experiment.config),
-        slug_=slug(experiment.config),
-    )
+    result = result_of(experiment, evaluation, replaced=state.replaced)
     result["cost"] = cost_of(
         state,
         batch_size=experiment.settings.batch_size,
@@ -95,9 +95,5 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Peak bytes allocated on a GPU, or of the whole process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Peak bytes allocated on a GPU; None on a CPU, where only the whole process can be asked."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

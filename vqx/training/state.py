@@ -38,6 +38,7 @@ class TrainState:
         self.chronometer = Chronometer()
         self.step = 0
         self.evaluated_step = -1
+        self.replaced: list[str] = []  # names of unreadable training images, of all ranks
 
     @property
     def evaluated_tokenizer(self) -> Tokenizer:
@@ -49,6 +50,7 @@ class TrainState:
         return {
             "step": self.step,
             "evaluated_step": self.evaluated_step,
+            "replaced": self.replaced,
             "tokenizer": self.tokenizer.state_dict(),
             "losses": self.losses.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -62,6 +64,7 @@ class TrainState:
         """Go on exactly where `state_dict` was taken."""
         self.step = state["step"]
         self.evaluated_step = state["evaluated_step"]
+        self.replaced = list(state["replaced"])
         self.tokenizer.load_state_dict(state["tokenizer"])
         self.losses.load_state_dict(state["losses"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -3,6 +3,7 @@
 Shapes: images uint8 (B, C, H, W); the model sees float32 [-1, 1].
 """
 
+import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -36,6 +37,17 @@ class TrainingForward(nn.Module):
         loss = total + quantized.loss
         values = {**terms, "quantizer": quantized.loss, **quantized.stats, "loss": loss}
         return loss, {name: value.detach() for name, value in values.items()}
+
+
+def parallel(forward: nn.Module) -> DistributedDataParallel:
+    """`forward` with gradients averaged over ranks, and buffers left alone.
+
+    The quantizer reduces its own state over ranks: copying the first rank's would undo it.
+    """
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    renamed = "forward_sync_buffers"  # of broadcast_buffers, in recent versions
+    keyword: dict[str, Any] = {renamed if renamed in known else "broadcast_buffers": False}
+    return DistributedDataParallel(forward, **keyword)
 
 
 def train_step(

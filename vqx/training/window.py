@@ -3,6 +3,7 @@
 Nothing here waits for the device until `means` or `first_bad_step` is called at a log step.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,15 +24,18 @@ class LossWindow:
         self._steps = 0
         self._first_bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
 
-    def add(self, values: dict[str, Tensor], *, step: int) -> None:
-        """Add one step's values (each ()); `values["loss"]` is watched for NaN and infinity."""
+    def add(
+        self, values: dict[str, Tensor], *, step: int, watched: Sequence[str] = ("loss",)
+    ) -> None:
+        """Add one step's values (each ()); the `watched` ones may not be NaN or infinite."""
         stacked = torch.stack([value.to(self._device).float() for value in values.values()])
         if self._names != list(values):
             self._names, self._sums = list(values), torch.zeros_like(stacked)
             self._steps = 0
         self._sums = self._sums + stacked
         self._steps += 1
-        bad = torch.where(torch.isfinite(values["loss"]), _NEVER, step).to(self._first_bad)
+        finite = torch.isfinite(torch.stack([values[name] for name in watched])).all()
+        bad = torch.where(finite, _NEVER, step).to(self._first_bad)
         self._first_bad = torch.minimum(self._first_bad, bad)
 
     def first_bad_step(self) -> int | None:
@@ -49,8 +53,12 @@ class LossWindow:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs so that the next log line is the one of an unbroken run."""
-        return {"names": self._names, "sums": self._sums.cpu(), "steps": self._steps}
+        """What a checkpoint needs so that the next log line is the one of an unbroken run.
+
+        A mean over ranks, which every rank can go on from: all ranks must call this.
+        """
+        sums = sum_over_ranks(self._sums) / world_size()
+        return {"names": self._names, "sums": sums.cpu(), "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`'s result."""

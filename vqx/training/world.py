@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ class Rank:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1  # ranks on this machine
     store: str | None = None  # a FileStore's path; None: MASTER_ADDR and MASTER_PORT
 
 
@@ -75,12 +75,14 @@ def rank_from_environment(environment: Mapping[str, str] = os.environ) -> Rank |
             rank=int(environment["RANK"]),
             size=int(environment["WORLD_SIZE"]),
             local_rank=int(environment.get("LOCAL_RANK", 0)),
+            local_size=int(environment.get("LOCAL_WORLD_SIZE", 1)),
         )
     if int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_ID" in environment:
         return Rank(
             rank=int(environment["SLURM_PROCID"]),
             size=int(environment["SLURM_NTASKS"]),
             local_rank=int(environment.get("SLURM_LOCALID", 0)),
+            local_size=int(environment.get("SLURM_NTASKS_PER_NODE", 1)),
         )
     return None
 
@@ -129,6 +131,7 @@ def join(rank: Rank, *, device_name: str) -> World:
     device = pick_device(device_name, rank.local_rank)
     if device.type == "cuda":
         torch.cuda.set_device(device)
+        torch.cuda.reset_peak_memory_stats(device)
     if rank.size == 1:
         return World(0, 1, device)
     if rank.store is None and "SLURM_STEP_ID" in os.environ:
@@ -149,8 +152,3 @@ def share_cores(processes: int) -> None:
     if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         torch.set_num_threads(max(1, (cores or 1) // processes))
-
-
-def store_path(folder: Path) -> str:
-    """Path of a new FileStore for spawned ranks, which needs no port and so races with nobody."""
-    return str(folder / "store")
