@@ -94,6 +94,16 @@ def test_a_name_can_be_read():
     assert name("quantizer=vq", "codebook_size=64").startswith("vq-codebook_size64-")
 
 
+def test_a_whole_number_is_the_same_as_a_float():
+    assert name(*BASE, "trainer.clip_norm=1") == name(*BASE, "trainer.clip_norm=1.0")
+    assert name(*BASE, "trainer.clip_norm=2") != name(*BASE, "trainer.clip_norm=1")
+
+
+def test_the_weights_of_a_loss_count():
+    loss = ("loss=lpips", "loss.terms.lpips.term.weights=/a.safetensors")
+    assert name(*loss) != name("loss=lpips")
+
+
 def test_nulls_do_not_count_so_that_later_features_keep_old_names():
     config = OmegaConf.to_container(composed(*BASE), resolve=True)
     assert signature({**config, "trainer": {**config["trainer"], "new": None}}) == signature(config)

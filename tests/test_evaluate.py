@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
-from tests.commands import TINY, only_run, result_of, run
+from tests.commands import TINY, only_run, result_of, run, start
+from tests.test_resume import wait_for_step
 from vqx.errors import ConfigError
 from vqx.evaluate import overridden
 
@@ -28,6 +30,43 @@ def test_a_run_measured_again_gives_the_same_result(finished):
     assert after["metrics"] == before["metrics"]
     assert after["model"] == before["model"]
     (folder / "result.json").write_text(json.dumps(before))
+
+
+def test_a_run_that_has_not_ended_is_measured_but_not_made_done(tmp_path):
+    stopped = start("vqx.train", *TINY, "trainer.steps=100000", cwd=tmp_path)
+    wait_for_step(stopped, tmp_path / "results", 2)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=60)
+    folder = only_run(tmp_path / "results")
+    done = run("vqx.evaluate", str(folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "result.json").exists()
+    (answer,) = (folder / "evaluations").glob("photos-*-step*.json")
+    assert json.loads(answer.read_text())["complete"] is False
+
+
+def test_a_poorer_measurement_does_not_replace_the_result(finished):
+    place, folder = finished
+    before = (folder / "result.json").read_bytes()
+    richer = json.loads(before)
+    richer["metrics"]["lpips"] = {"value": 0.1, "stamp": "alex", "better": "lower"}
+    (folder / "result.json").write_text(json.dumps(richer))
+    refused = run("vqx.evaluate", str(folder), cwd=place)
+    assert refused.returncode == 1
+    assert "result.json is kept: lpips could not be measured" in refused.stderr
+    assert json.loads((folder / "result.json").read_text()) == richer
+    (folder / "result.json").write_bytes(before)
+
+
+def test_another_cache_reaches_every_place_that_uses_it():
+    stored = {
+        "cache_dir": "/old",
+        "data": {"cache_dir": "/old/data"},
+        "metrics": {"lpips": {"cache_dir": "/old"}, "other": "/older"},
+    }
+    moved = overridden(stored, ["cache_dir=/new"])
+    assert moved["data"]["cache_dir"] == "/new/data"
+    assert moved["metrics"] == {"lpips": {"cache_dir": "/new"}, "other": "/older"}
 
 
 def test_other_data_go_to_a_place_of_their_own(finished, tmp_path):

@@ -93,6 +93,18 @@ def test_a_signal_to_the_parent_saves_on_all_ranks(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_signal_while_ranks_start_is_no_failure(tmp_path):
+    process = start("vqx.train", *EMA, "trainer.devices=2", cwd=tmp_path)
+    end = time.monotonic() + 60
+    while len(_children(process.pid)) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)  # the ranks are importing torch
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert status_of(only_run(tmp_path / "results"))["state"] == "interrupted"
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 def test_ranks_die_with_their_parent(tmp_path):
     arguments = (*EMA, "trainer.devices=2", "trainer.steps=100000", "trainer.checkpoint_every=2")

@@ -3,12 +3,26 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from tests.commands import TINY, lines_of, only_run, result_of, run, start, status_of
+from tests.commands import (
+    TINY,
+    environment,
+    lines_of,
+    only_run,
+    result_of,
+    run,
+    start,
+    status_of,
+)
+from vqx.training.checkpoints import load_newest
 
 # Of the quantizers EMA has the most state to lose: averages, counts, restarts.
 LONG = (
@@ -35,9 +49,27 @@ def wait_for_step(process, results: Path, step: int) -> None:
 
 
 def assert_equal_runs(ours: Path, theirs: Path) -> None:
-    """Same final metrics bit for bit, same log line by line, same weights by name of checkpoint."""
+    """Same final metrics bit for bit, same log line by line, same weights and optimizer."""
     assert result_of(ours)["metrics"] == result_of(theirs)["metrics"]
     assert lines_of(ours) == lines_of(theirs)
+    (our_state, _), (state, _) = (load_newest(folder / "checkpoints") for folder in (ours, theirs))
+    for part in ("tokenizer", "optimizer", "window"):
+        assert_same_bits(our_state[part], state[part])
+
+
+def assert_same_bits(ours: Any, theirs: Any) -> None:
+    """Nested containers of equal tensors and values."""
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert_same_bits(value, theirs[key])
+    elif isinstance(ours, list):
+        for one, other in zip(ours, theirs, strict=True):
+            assert_same_bits(one, other)
+    elif isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    else:
+        assert ours == theirs
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +96,34 @@ def test_killed_at_random_steps_it_ends_with_the_same_bits(unbroken, tmp_path):
     assert_equal_runs(only_run(tmp_path / "results"), unbroken)
     leftovers = list(only_run(tmp_path / "results").rglob("*.tmp"))
     assert leftovers == []
+
+
+KILLED_WHILE_SAVING = """
+import os, pathlib, signal, sys
+replace, count = pathlib.Path.replace, 0
+def replace_or_die(self, target):
+    global count
+    count += str(target).endswith(".pt")
+    if count == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+pathlib.Path.replace = replace_or_die
+from vqx.train import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_killed_between_writing_and_naming_a_checkpoint_it_loses_that_one_only(unbroken, tmp_path):
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, *LONG]
+    killed = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    folder = only_run(tmp_path / "results")
+    assert len(list((folder / "checkpoints").glob(".*.tmp"))) == 1
+    resumed = run("vqx.train", *LONG, cwd=tmp_path)
+    assert "resuming at step 8" in resumed.stdout, resumed.stdout + resumed.stderr
+    assert_equal_runs(folder, unbroken)
+    assert list(folder.rglob("*.tmp")) == []
 
 
 @pytest.mark.slow

@@ -56,6 +56,16 @@ def test_runs_that_have_not_started_are_queued_and_reported(tmp_path):
         process.wait()
 
 
+def test_a_refused_run_leaves_no_queued_ghost(tmp_path):
+    swept = run("vqx.train", "-m", "trainer.batch_size=0", "seed=0,1", *TINY, cwd=tmp_path)
+    assert swept.returncode == 1
+    assert swept.stderr.count("trainer.batch_size must be at least 1") >= 2
+    orphan = run("vqx.train", "-m", "+experimnt=x", "seed=0,1", *TINY, cwd=tmp_path)
+    assert orphan.returncode == 1
+    folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
+    assert "queued" not in [status_of(folder)["state"] for folder in folders]
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_the_whole_sweep(tmp_path):
     import signal

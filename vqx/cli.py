@@ -45,7 +45,12 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def _end(error: Exception) -> NoReturn:
-    """Print `error` as one line if it is the user's to mend, else with its traceback, and exit.
+    show(error)
+    sys.exit(exit_code_of(error))
+
+
+def show(error: Exception) -> None:
+    """Print `error` as one line if it is the user's to mend, else with its traceback.
 
     VQX_TRACEBACK=1 in the environment shows the traceback in any case.
     """
@@ -57,9 +62,8 @@ def _end(error: Exception) -> NoReturn:
     if os.environ.get("VQX_TRACEBACK"):
         traceback.print_exception(error)
     elif isinstance(error, VqxError):
-        print(f"vqx: {error}", file=sys.stderr)
+        print(f"vqx: {error}", file=sys.stderr, flush=True)
     elif isinstance(error, HydraException | OmegaConfBaseException):
         print(f"vqx: {explain(error)}", file=sys.stderr)
     else:
         traceback.print_exception(error)
-    sys.exit(exit_code_of(error))

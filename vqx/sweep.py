@@ -3,13 +3,19 @@
 A Hydra callback (conf/config.yaml names it), so it works with any launcher.
 """
 
+import hashlib
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vqx.config import run_name
+from vqx.errors import VqxError
+from vqx.guard import check_root_keys
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -20,11 +26,13 @@ def planned_overrides(config: "DictConfig") -> list[list[str]]:
     """The overrides of every job that Hydra's basic sweeper will start, in its order."""
     # Hydra has no public way to ask a sweeper what it will run; hydra-core is pinned below 1.4.
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     params = config.hydra.sweeper.get("params") or {}
     typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    parsed = OverridesParser.create().parse_overrides(typed)
+    loader = GlobalHydra.instance().config_loader() if GlobalHydra().is_initialized() else None
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(typed)
     jobs: list[list[str]] = BasicSweeper.split_arguments(parsed, None)[0]
     return jobs
 
@@ -38,7 +46,8 @@ def composed(config: "DictConfig", overrides: list[str]) -> dict[str, Any]:
     job = loader.load_sweep_config(config, overrides)
     with open_dict(job):
         del job["hydra"]
-    plain = OmegaConf.to_container(job, resolve=True)
+    check_root_keys(job)
+    plain = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
@@ -56,9 +65,14 @@ class QueuePlannedRuns(Callback):
 
         if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             return  # a search decides its jobs as it goes
-        jobs = planned_overrides(config)
+        os.environ.setdefault("VQX_SWEEP", sweep_name(config))
+        try:
+            jobs = planned_overrides(config)
+            planned = [_queue(config, overrides) for overrides in jobs]
+        except (HydraException, OmegaConfBaseException):
+            return  # Hydra checks all jobs itself, and says what is wrong
         self._jobs = len(jobs)
-        self._planned = list(dict.fromkeys(_queue(config, overrides) for overrides in jobs))
+        self._planned = [path for path in dict.fromkeys(planned) if path is not None]
         done = sum(RunFolder(path).is_done for path in self._planned)
         print(f"sweep: {len(self._planned)} runs, {done} done already")
 
@@ -77,13 +91,25 @@ class QueuePlannedRuns(Callback):
                 print(f"  {run.state.value}: {run.folder.path}: {run.note}")
 
 
-def _queue(config: "DictConfig", overrides: list[str]) -> Path:
-    """Folder of one planned run, made with a `queued` status if it has none."""
+def sweep_name(config: "DictConfig") -> str:
+    """What to call a sweep: the same for the same command, so that its runs stay together."""
+    typed = "\n".join(sorted(config.hydra.overrides.task))
+    return f"sweep-{hashlib.sha256(typed.encode()).hexdigest()[:8]}"
+
+
+def _queue(config: "DictConfig", overrides: list[str]) -> Path | None:
+    """Folder of one planned run, made with a `queued` status if it has none.
+
+    None for a run that will be refused: that job itself says why.
+    """
     from vqx.runs.configuration import write_configuration
     from vqx.runs.folder import RunFolder
     from vqx.runs.status import State, Status
 
-    plain = composed(config, overrides)
+    try:
+        plain = composed(config, overrides)
+    except (VqxError, MissingMandatoryValue):
+        return None
     folder = RunFolder(Path(plain["results"]) / "runs" / run_name(plain))
     if not folder.is_done and folder.read_status() is None:
         write_configuration(folder, plain, overrides=overrides)

@@ -6,11 +6,12 @@ two seconds.
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqx.cli import exit_code_of, hydra_entry
-from vqx.errors import ConfigError, Interrupted, VqxError
+from vqx.cli import exit_code_of, hydra_entry, show
+from vqx.errors import ConfigError, Interrupted, RunLocked, VqxError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,20 +32,28 @@ def train(config: "DictConfig") -> None:
 
     hydra = HydraConfig.get()
     folder = RunFolder(Path(hydra.runtime.output_dir))
+    sweeping = hydra.mode == RunMode.MULTIRUN
     try:
-        _train(config, folder, overrides=list(hydra.overrides.task))
-    except VqxError as error:
-        _remove_if_empty(folder.path)
-        if os.environ.get("VQX_TRACEBACK"):
+        late_signal = _train(config, folder, overrides=list(hydra.overrides.task))
+    except Exception as error:
+        _record_failure(folder, error)
+        if sweeping and not isinstance(error, Interrupted):
+            show(error)
+            # Hydra keeps the error to the sweep's end: without its frames, or they would keep the
+            # run's model on the device.
+            traceback.clear_frames(error.__traceback__)
+            raise error.with_traceback(None) from None
+        if not isinstance(error, VqxError):
             raise
-        print(f"vqx: {error}", file=sys.stderr, flush=True)
-        if hydra.mode == RunMode.MULTIRUN and not isinstance(error, Interrupted):
-            raise
+        show(error)
         sys.exit(exit_code_of(error))
-    _show(folder)
+    _show_result(folder)
+    if late_signal and sweeping:
+        sys.exit(128 + late_signal)
 
 
-def _train(config: "DictConfig", folder: "RunFolder", *, overrides: list[str]) -> None:
+def _train(config: "DictConfig", folder: "RunFolder", *, overrides: list[str]) -> int:
+    """Train if need be; the number of a stop signal that came too late to interrupt it, else 0."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -58,19 +67,27 @@ def _train(config: "DictConfig", folder: "RunFolder", *, overrides: list[str]) -
     assert isinstance(plain, dict)
     if folder.is_done:
         print("done already")
-        return
+        return 0
     from vqx.training.launch import run_training
 
-    run_training({str(key): value for key, value in plain.items()}, folder, overrides=overrides)
+    config_ = {str(key): value for key, value in plain.items()}
+    return run_training(config_, folder, overrides=overrides)
 
 
-def _remove_if_empty(path: Path) -> None:
-    """Hydra makes the folder before the configuration is checked."""
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()
+def _record_failure(folder: "RunFolder", error: Exception) -> None:
+    """Let no refused run stay queued, and leave no folder behind that says nothing."""
+    from vqx.runs.status import State, Status
+
+    if not folder.config.exists():  # Hydra makes the folder before the configuration is checked
+        if folder.path.is_dir() and not any(folder.path.iterdir()):
+            folder.path.rmdir()
+    elif not isinstance(error, RunLocked):
+        status = folder.read_status()
+        if status is None or status.state is State.QUEUED:
+            folder.write_status(Status(state=State.FAILED, message=str(error).splitlines()[0]))
 
 
-def _show(folder: "RunFolder") -> None:
+def _show_result(folder: "RunFolder") -> None:
     from vqx.reporting.single import result_table
 
     first_rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

@@ -1,5 +1,6 @@
 """Metrics from configuration: what lacks weights is left out with its reason, nothing else is."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from tests.gloo import GlooPool
 from vqx.collectives import rank
 from vqx.errors import ConfigError
 from vqx.metrics import build_metrics
+from vqx.pretrained.hub import unreachable
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 IMAGE = {"_target_": "vqx.metrics.ImageErrors"}
 
 
 def lpips(weights: Path | None) -> dict[str, Any]:
-    return {"_target_": "vqx.metrics.Lpips", "weights": str(weights)}
+    return {"_target_": "vqx.metrics.Lpips", "weights": weights and str(weights)}
 
 
 def test_missing_weights_leave_a_reason_with_its_remedy(
@@ -71,8 +73,11 @@ def test_other_errors_are_not_hidden(alexnet_file: Path) -> None:
 
 
 def rank_build(weights: Path) -> tuple[list[str], dict[str, str]]:
-    path = weights if rank() == 0 else weights.with_name("none.safetensors")
-    metrics, missing = build_metrics({"image": IMAGE, "lpips": lpips(path)}, device="cpu")
+    os.environ["VQX_OFFLINE"] = "1"
+    unreachable.cache_clear()
+    path = weights if rank() == 0 else None
+    entry = {**lpips(path), "cache_dir": str(weights.parent / "empty")}
+    metrics, missing = build_metrics({"image": IMAGE, "lpips": entry}, device="cpu")
     return [metric.keys[0] for metric in metrics], missing
 
 
@@ -80,4 +85,4 @@ def test_ranks_agree_on_what_is_measured(two_ranks: GlooPool, alexnet_file: Path
     (first, first_missing), (second, second_missing) = two_ranks(rank_build, alexnet_file)
     assert first == second == ["l1"]
     assert "missing on another machine" in first_missing["lpips"]
-    assert "there is no file" in second_missing["lpips"]
+    assert "VQX_OFFLINE is set" in second_missing["lpips"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vqx.errors import WeightsMissing
+from vqx.errors import ConfigError, WeightsMissing
 from vqx.pretrained import cache_folder, find_weights
 from vqx.pretrained.catalogue import CATALOGUE
 
@@ -36,7 +36,7 @@ def test_the_configured_path_comes_before_the_cache(network: str, tmp_path: Path
     assert find_weights(network, cache_dir=tmp_path) == cached
     assert find_weights(network, weights=configured, cache_dir=tmp_path) == configured
     configured.unlink()
-    with pytest.raises(WeightsMissing, match=r"no file .*mine\.pth"):
+    with pytest.raises(ConfigError, match=r"no file .*mine\.pth"):
         find_weights(network, weights=configured, cache_dir=tmp_path)
 
 

@@ -6,7 +6,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vqx.training.pictures import plot_codebook_use, plot_curves, reconstruction_grid, save_picture
+from vqx.training.pictures import (
+    AMPLIFIED,
+    plot_codebook_use,
+    plot_curves,
+    reconstruction_grid,
+    save_picture,
+)
 
 
 def test_a_grid_holds_input_reconstruction_and_difference():
@@ -14,7 +20,7 @@ def test_a_grid_holds_input_reconstruction_and_difference():
     fake = torch.full((2, 3, 96, 96), 140, dtype=torch.uint8)
     grid = np.asarray(reconstruction_grid(real, fake))
     assert grid.shape == (300, 92 + 200, 3)
-    for row, value in enumerate([200, 140, 60]):
+    for row, value in enumerate([200, 140, 60 * AMPLIFIED]):
         tile = grid[row * 100 : row * 100 + 96, 92 : 92 + 96]
         assert (tile == value).all()
 

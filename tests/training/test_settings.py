@@ -28,6 +28,12 @@ def test_the_default_file_is_accepted():
         ({"learning_rate": 0}, "trainer.learning_rate must be positive"),
         ({"ema_decay": 1.0}, "between 0 and 1"),
         ({"batch_size": 4, "devices": 3, "accumulation": 2}, "devices=3 x accumulation=2"),
+        ({"learning_rate": "abc"}, "trainer.learning_rate must be a number; got 'abc'"),
+        ({"warmup_steps": "2 epochs"}, "trainer.warmup_steps must be a whole number"),
+        ({"weight_decay": -1}, "trainer.weight_decay must be 0 or more"),
+        ({"compile": "maybe"}, "trainer.compile must be true or false"),
+        ({"betas": [0.9]}, "trainer.betas must be two numbers"),
+        ({"devices": True}, "trainer.devices must be a whole number"),
         ({"step": 5}, "'trainer.step' is no option \\(did you mean 'steps'"),
     ],
 )

@@ -37,6 +37,25 @@ def test_a_restored_window_goes_on_as_if_unbroken():
     assert second.means() == whole.means()
 
 
+def test_a_watched_gradient_counts_too():
+    window = LossWindow(CPU)
+    values = {"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(float("nan"))}
+    window.add(values, step=4, watched=("loss", "gradient_norm"))
+    assert window.first_bad_step() == 4
+
+
+def restored_over_ranks(values):
+    import torch.distributed as dist
+
+    first, second = filled([values[dist.get_rank()]]), LossWindow(CPU)
+    second.load_state_dict(first.state_dict())
+    return second.means()
+
+
+def test_a_restored_window_is_that_of_all_ranks(two_ranks):
+    assert two_ranks(restored_over_ranks, [1.0, 4.0]) == [{"loss": 2.5, "l2": 1.0}] * 2
+
+
 def mean_over_ranks(values):
     import torch.distributed as dist
 

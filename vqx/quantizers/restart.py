@@ -68,6 +68,7 @@ class Restart(nn.Module):
         self.steps.zero_()
         self._set_step(0)
 
+    @torch.compiler.disable  # the list grows: a compiled forward would be compiled anew each time
     def observe(self, rows: Tensor) -> None:
         """Keep the latents (n, D) of a micro-batch, if this step may restart codes."""
         if self.collecting:

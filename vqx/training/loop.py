@@ -17,7 +17,7 @@ from vqx.metrics import Metric
 from vqx.training.checkpoints import save
 from vqx.training.evaluation import Evaluation, evaluate
 from vqx.training.experiment import Experiment
-from vqx.training.progress import ProgressBar
+from vqx.training.progress import ProgressBar, clock
 from vqx.training.record import Record
 from vqx.training.schedule import learning_rate
 from vqx.training.settings import steps_of
@@ -207,7 +207,9 @@ class Trainer:
             step=state.step, steps=plan.steps, eta_seconds=eta, images_per_second=speed
         )
         losses = {name: means[name] for name in ("loss", *self.experiment.losses.terms)}
-        self.bar.report(step=state.step, losses=losses, speed=speed, eta=eta)
+        # What only the final evaluation measures has not been timed yet.
+        rest = " + final metrics" if any(m.final_only for m in self.experiment.metrics) else ""
+        self.bar.report(step=state.step, losses=losses, speed=speed, eta=clock(eta) + rest)
 
     def _evaluate(self, metrics: Sequence[Metric]) -> Evaluation:
         state, experiment = self.state, self.experiment

@@ -14,18 +14,19 @@ from torch import Tensor
 
 from vqx.runs.files import atomic_file
 
+AMPLIFIED = 3  # a good reconstruction differs too little to be seen
 _GAP = 4
 _MARGIN = 92
 _MINIMUM_SIDE = 96
 
 
 def reconstruction_grid(real: Tensor, fake: Tensor) -> Image.Image:
-    """Rows input, reconstruction and absolute difference, one column an image.
+    """Rows input, reconstruction and amplified absolute difference, one column an image.
 
     Small images are enlarged by whole factors, so that pixels stay pixels.
     """
-    difference = (real.int() - fake.int()).abs().clamp(0, 255).to(real.dtype)
-    rows = [("input", real), ("reconstruction", fake), ("difference", difference)]
+    difference = (AMPLIFIED * (real.int() - fake.int()).abs()).clamp(0, 255).to(real.dtype)
+    rows = [("input", real), ("reconstruction", fake), (f"difference x{AMPLIFIED}", difference)]
     scale = max(1, -(-_MINIMUM_SIDE // real.shape[-1]))
     height, width = real.shape[-2] * scale, real.shape[-1] * scale
     canvas = Image.new(
@@ -76,18 +77,22 @@ def plot_curves(metrics_file: Path, path: Path) -> None:
     """Training losses, and PSNR where it was measured, over optimizer steps."""
     lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
     figure, axes = _figure()
-    for name, color in (("loss", "#222222"), ("l1", "#4477AA"), ("l2", "#228833")):
+    for name, color, style in (
+        ("l1", "#4477AA", "-"),
+        ("l2", "#228833", "-"),
+        ("loss", "#222222", ":"),
+    ):
         points = [(x["step"], x[name]) for x in lines if x["kind"] == "train" and name in x]
         if points:
-            axes.plot(*zip(*points, strict=True), label=f"{name} (training)", color=color)
-    axes.set(xlabel="optimizer steps", ylabel="loss, image range [-1, 1]", yscale="log")
+            axes.plot(*zip(*points, strict=True), label=name, color=color, ls=style)
+    axes.set(xlabel="optimizer steps", ylabel="training loss, images in [-1, 1]", yscale="log")
     psnr = [(x["step"], x["psnr"]) for x in lines if x["kind"] == "evaluate" and "psnr" in x]
     if psnr:
         right = axes.twinx()
         right.plot(*zip(*psnr, strict=True), "o-", color="#BB5566", label="PSNR (evaluation)")
-        right.set_ylabel("PSNR, dB", color="#BB5566")
+        right.set_ylabel("evaluation PSNR, dB", color="#BB5566")
         right.spines[["top"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _save(figure, path)
 
 

@@ -110,13 +110,11 @@ class ProgressBar:
         """One step more."""
         self._bar.update()
 
-    def report(
-        self, *, step: int, losses: dict[str, float], speed: float | None, eta: float | None
-    ) -> None:
+    def report(self, *, step: int, losses: dict[str, float], speed: float | None, eta: str) -> None:
         """Show the last losses, the images a second and the time left."""
         shown = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
         pace = f"{speed:.0f} img/s" if speed else "warming up"
-        text = f"{shown}  {pace}  eta {clock(eta)}"
+        text = f"{shown}  {pace}  eta {eta}"
         if not self._bar.disable:
             self._bar.set_postfix_str(text)
         elif self._shown:

@@ -47,10 +47,19 @@ class TrainerSettings:
         return cls(**{**config, "betas": tuple(config["betas"])})
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "accumulation", "devices", "evaluation_batch_size"):
-            _require(self, name, isinstance(getattr(self, name), int), "a whole number")
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
-        _require(self, "warmup_steps", self.warmup_steps >= 0, "0 or more")
+        for name in _COUNTS:
+            _require(self, name, type(getattr(self, name)) is int, "a whole number")
+            _require(self, name, getattr(self, name) >= _COUNTS[name], f"at least {_COUNTS[name]}")
+        for name in ("learning_rate", "minimum_learning_rate", "weight_decay"):
+            _require(self, name, _is_number(getattr(self, name)), "a number")
+            _require(self, name, getattr(self, name) >= 0, "0 or more")
+        for name in ("clip_norm", "ema_decay"):
+            value = getattr(self, name)
+            _require(self, name, value is None or _is_number(value), "a number or null")
+        for name in ("compile", "channels_last", "deterministic"):
+            _require(self, name, type(getattr(self, name)) is bool, "true or false")
+        betas_fit = len(self.betas) == 2 and all(_is_number(b) and 0 <= b < 1 for b in self.betas)
+        _require(self, "betas", betas_fit, "two numbers from 0 to 1")
         _require(self, "learning_rate", self.learning_rate > 0, "positive")
         _require(
             self, "precision", self.precision in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"
@@ -64,6 +73,19 @@ class TrainerSettings:
                 f"trainer.batch_size={self.batch_size} is the global batch: it cannot be divided "
                 f"over devices={self.devices} x accumulation={self.accumulation}"
             )
+
+
+_COUNTS = {
+    "batch_size": 1,
+    "accumulation": 1,
+    "devices": 1,
+    "evaluation_batch_size": 1,
+    "warmup_steps": 0,
+}
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
 
 
 def _require(settings: TrainerSettings, name: str, holds: bool, wanted: str) -> None:
