@@ -35,7 +35,8 @@ def test_missing_weights_leave_a_reason_with_its_remedy(
     for reason in (missing["lpips"], missing["fd_vgg16"]):
         assert f"python -m vqx.prepare weights --cache-dir {tmp_path}" in reason
         assert "\n" not in reason
-    assert f"copy it to {tmp_path / 'weights'}" in missing["rfid"]
+    assert f"no inception weights in {tmp_path / 'weights'}" in missing["rfid"]
+    assert "put weights-inception-2015-12-05-6726825d.pth, from https://" in missing["rfid"]
 
 
 def test_all_that_is_there_is_built(alexnet_file: Path) -> None:

@@ -41,8 +41,8 @@ def test_the_registry_helps_where_the_hub_does_not(
     printed = preparation.table(outcomes).splitlines()
     assert printed[0].split()[:2] == ["network", "used"]
     assert "ba7816bf8f01" in printed[1]
-    assert printed[-1].startswith("inception weights (rfid) are neither at ")
-    assert "copy it to" in printed[-1]
+    assert printed[-1].startswith("no inception weights in ")
+    assert ".pth, from https://" in printed[-1]
 
 
 def test_the_hub_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vqx.errors import ConfigError, WeightsMissing
 from vqx.pretrained.catalogue import CATALOGUE, INCEPTION, WeightFile
@@ -55,11 +56,16 @@ def missing_message(
     """One line: which weights are missing, where they were looked for, and how to get them."""
     option = f" --cache-dir {cache_dir}" if cache_dir else ""
     if entry is INCEPTION:
-        remedy = f"download it on another machine and copy it to {path}"
+        remedy = f"put {path.name}, from {entry.url}, there"
     else:
-        remedy = f"run `python -m vqx.prepare weights{option}`, or copy the file from a machine"
+        remedy = f"run `python -m vqx.prepare weights{option}`, or copy {path.name} from a machine"
         remedy += " that has it"
-    return (
-        f"{entry.network} weights ({entry.used_for}) are neither at {path} nor to be had from "
-        f"{entry.url} ({reason}): {remedy}"
-    )
+    server = urlsplit(entry.url).netloc
+    place = short(path.parent)
+    return f"no {entry.network} weights in {place}, nor from {server} ({reason}): {remedy}"
+
+
+def short(path: Path) -> str:
+    """`path` with the home folder as ~: messages end up in tables that are passed on."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
