@@ -1,8 +1,11 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
 
 from tests.gloo import GlooPool
 
