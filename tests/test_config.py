@@ -19,7 +19,10 @@ from vqx.config import (
     signature,
     slug,
 )
+from vqx.errors import DataError, WeightsMissing
 from vqx.guard import check_root_keys
+from vqx.training.experiment import build_tokenizer, construct
+from vqx.training.settings import TrainerSettings
 
 
 @cache
@@ -148,3 +151,41 @@ def test_every_shipped_choice_composes_and_passes_the_guard(choice):
     config = composed(choice, *(["data.root=/pictures"] if choice == "data=folder" else []))
     check_root_keys(config)
     assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize(
+    "choice", [c for c in CHOICES if not c.startswith(("trainer", "model", "metrics"))]
+)
+def test_every_shipped_choice_can_be_built(choice, tmp_path):
+    """Or says in one line what it lacks: images or weights that this machine may not have."""
+    group = choice.split("=")[0]
+    extra = {
+        "data=folder": ("data.root=/pictures",),
+        "data=fashion_mnist": ("data.local_sources=[]",),
+    }.get(choice, ())
+    if group == "data" and choice not in ("data=photos", "data=folder"):
+        extra = (*extra, "data.download=false")
+    config = OmegaConf.to_container(composed(choice, f"cache_dir={tmp_path}", *extra), resolve=True)
+    try:
+        construct(config[group], what=group)
+    except (DataError, WeightsMissing) as error:
+        assert choice in NEED_FILES
+        message = str(error)
+        assert "\n" not in message
+
+
+NEED_FILES = {
+    f"data={name}" for name in ("cifar10", "cifar100", "mnist", "fashion_mnist", "folder")
+}
+NEED_FILES |= {"loss=lpips"}
+
+
+def test_models_and_trainers_can_be_built():
+    for choice in CHOICES:
+        config = OmegaConf.to_container(composed("model=conv", "quantizer=vq"), resolve=True)
+        if choice.startswith("model="):
+            config["model"] = OmegaConf.to_container(composed(choice), resolve=True)["model"]
+            build_tokenizer(config, image_channels=3)
+        if choice.startswith("trainer="):
+            trainer = OmegaConf.to_container(composed(choice), resolve=True)["trainer"]
+            TrainerSettings.from_config(trainer)

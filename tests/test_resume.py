@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
+from tests.bits import assert_same_bits
 from tests.commands import (
     TINY,
     environment,
@@ -55,21 +54,6 @@ def assert_equal_runs(ours: Path, theirs: Path) -> None:
     (our_state, _), (state, _) = (load_newest(folder / "checkpoints") for folder in (ours, theirs))
     for part in ("tokenizer", "optimizer", "window"):
         assert_same_bits(our_state[part], state[part])
-
-
-def assert_same_bits(ours: Any, theirs: Any) -> None:
-    """Nested containers of equal tensors and values."""
-    if isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key, value in ours.items():
-            assert_same_bits(value, theirs[key])
-    elif isinstance(ours, list):
-        for one, other in zip(ours, theirs, strict=True):
-            assert_same_bits(one, other)
-    elif isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs)
-    else:
-        assert ours == theirs
 
 
 @pytest.fixture(scope="module")

@@ -132,3 +132,14 @@ def test_help_lists_groups_and_cfg_prints_the_configuration(tmp_path):
     config = yaml.safe_load(run("vqx.train", "--cfg", "job", "quantizer=vq", cwd=tmp_path).stdout)
     assert config["quantizer"]["_target_"] == "vqx.quantizers.VQ"
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_short_run_on_fashion_mnist(tmp_path):
+    if not Path("/usr/share/datasets/fashion-mnist").is_dir():
+        pytest.skip("needs the images: apt-get install dataset-fashion-mnist")
+    arguments = (*TINY[:2], *TINY[3:], "data=fashion_mnist", f"cache_dir={tmp_path}")
+    done = run("vqx.train", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = result_of(only_run(tmp_path / "results"))["data"]
+    assert (data["images"], data["tokens"]) == (10_000, 10_000 * 64)

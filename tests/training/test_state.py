@@ -3,6 +3,7 @@
 import torch
 from omegaconf import OmegaConf
 
+from tests.bits import assert_same_bits
 from tests.test_config import composed
 from vqx.training.experiment import build_experiment
 from vqx.training.state import TrainState, make_optimizer
@@ -31,27 +32,12 @@ def moved(state):
     return state
 
 
-def assert_equal(ours, theirs):
-    assert type(ours) is type(theirs)
-    if isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key in ours:
-            assert_equal(ours[key], theirs[key])
-    elif isinstance(ours, list):
-        for one, other in zip(ours, theirs, strict=True):
-            assert_equal(one, other)
-    elif isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs)
-    else:
-        assert ours == theirs
-
-
 def test_a_restored_state_is_equal_in_everything():
     parts = experiment("trainer.ema_decay=0.9")
     saved = moved(TrainState(parts, device=CPU)).state_dict()
     fresh = TrainState(experiment("trainer.ema_decay=0.9", "seed=5"), device=CPU)
     fresh.load_state_dict(saved)
-    assert_equal(fresh.state_dict(), saved)
+    assert_same_bits(fresh.state_dict(), saved)
 
 
 def test_the_averaged_tokenizer_is_measured_where_there_is_one():

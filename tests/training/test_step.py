@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from tests.training.parts import small_tokenizer
 from vqx.losses import L2, Weighted, WeightedSum
-from vqx.models import Tokenizer, conv_autoencoder
 from vqx.quantizers import EMA, FSQ, VQ
 from vqx.training.precision import Precision
 from vqx.training.step import (
@@ -29,15 +29,7 @@ QUANTIZERS = {
 
 def tokenizer(kind):
     torch.manual_seed(0)
-    quantizer = QUANTIZERS[kind]()
-    encoder, decoder = conv_autoencoder(
-        image_channels=3,
-        latent_channels=quantizer.latent_channels,
-        width=16,
-        residual_width=4,
-        residual_blocks=1,
-    )
-    return Tokenizer(encoder, quantizer, decoder)
+    return small_tokenizer(QUANTIZERS[kind]())
 
 
 def images(count=8):

@@ -3,6 +3,7 @@
 Shapes: images (B, C, H, W), latents (B, D, h, w) with h = H / downsampling.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -27,38 +28,48 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def _residual_stack(width: int, residual_width: int, blocks: int) -> list[nn.Module]:
-    return [*(ResidualBlock(width, residual_width) for _ in range(blocks)), nn.ReLU()]
+@dataclass(frozen=True, slots=True)
+class ConvShape:
+    """Size of an encoder or decoder; `downsampling` 4 is f4, 8 is f8.
 
+    Raises ConfigError for a downsampling that is no power of two.
+    """
 
-def _halvings(downsampling: int) -> int:
-    if downsampling < 2 or downsampling & (downsampling - 1):
-        raise ConfigError(f"model.downsampling must be 2, 4, 8, ...; got {downsampling}")
-    return downsampling.bit_length() - 1
+    downsampling: int = 4
+    width: int = 128
+    residual_blocks: int = 2
+    residual_width: int = 32
+
+    def __post_init__(self) -> None:
+        factor = self.downsampling
+        if factor < 2 or factor & (factor - 1):
+            raise ConfigError(f"model.downsampling must be 2, 4, 8, ...; got {factor}")
+
+    def widths(self, image_channels: int) -> list[int]:
+        """Channels from the image to the residual stack, one step a halving."""
+        halvings = self.downsampling.bit_length() - 1
+        narrow = [self.width // 2] if halvings > 1 else []
+        return [image_channels, *narrow, *[self.width] * max(1, halvings - 1)]
+
+    def residual_stack(self) -> list[nn.Module]:
+        """The residual blocks and their closing ReLU."""
+        blocks = [
+            ResidualBlock(self.width, self.residual_width) for _ in range(self.residual_blocks)
+        ]
+        return [*blocks, nn.ReLU()]
 
 
 class ConvEncoder(nn.Module):
     """Strided 4x4 convolutions, a residual stack, and a projection to `latent_channels`."""
 
-    def __init__(
-        self,
-        image_channels: int,
-        latent_channels: int,
-        *,
-        downsampling: int = 4,
-        width: int = 128,
-        residual_blocks: int = 2,
-        residual_width: int = 32,
-    ) -> None:
+    def __init__(self, image_channels: int, latent_channels: int, shape: ConvShape) -> None:
         super().__init__()
-        halvings = _halvings(downsampling)
-        widths = [image_channels, *([width // 2] * (halvings > 1)), *[width] * max(1, halvings - 1)]
         layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
+        for before, after in pairwise(shape.widths(image_channels)):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
-        layers.append(nn.Conv2d(width, width, 3, padding=1))
-        layers += _residual_stack(width, residual_width, residual_blocks)
-        layers.append(nn.Conv2d(width, latent_channels, 1))
+        layers.append(nn.Conv2d(shape.width, shape.width, 3, padding=1))
+        layers += shape.residual_stack()
+        layers.append(nn.Conv2d(shape.width, latent_channels, 1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,22 +80,11 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """The encoder's mirror: a residual stack, then strided 4x4 transposed convolutions."""
 
-    def __init__(
-        self,
-        image_channels: int,
-        latent_channels: int,
-        *,
-        downsampling: int = 4,
-        width: int = 128,
-        residual_blocks: int = 2,
-        residual_width: int = 32,
-    ) -> None:
+    def __init__(self, image_channels: int, latent_channels: int, shape: ConvShape) -> None:
         super().__init__()
-        halvings = _halvings(downsampling)
-        widths = [*[width] * max(1, halvings - 1), *([width // 2] * (halvings > 1)), image_channels]
-        layers: list[nn.Module] = [nn.Conv2d(latent_channels, width, 3, padding=1)]
-        layers += _residual_stack(width, residual_width, residual_blocks)
-        for before, after in pairwise(widths):
+        layers: list[nn.Module] = [nn.Conv2d(latent_channels, shape.width, 3, padding=1)]
+        layers += shape.residual_stack()
+        for before, after in pairwise(reversed(shape.widths(image_channels))):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
@@ -102,21 +102,7 @@ def conv_autoencoder(
     residual_blocks: int = 2,
     residual_width: int = 32,
 ) -> tuple[ConvEncoder, ConvDecoder]:
-    """The encoder and decoder of one autoencoder; `downsampling` 4 is f4, 8 is f8."""
-    encoder = ConvEncoder(
-        image_channels,
-        latent_channels,
-        downsampling=downsampling,
-        width=width,
-        residual_blocks=residual_blocks,
-        residual_width=residual_width,
-    )
-    decoder = ConvDecoder(
-        image_channels,
-        latent_channels,
-        downsampling=downsampling,
-        width=width,
-        residual_blocks=residual_blocks,
-        residual_width=residual_width,
-    )
-    return encoder, decoder
+    """The encoder and decoder of one autoencoder; see ConvShape."""
+    shape = ConvShape(downsampling, width, residual_blocks, residual_width)
+    encoder = ConvEncoder(image_channels, latent_channels, shape)
+    return encoder, ConvDecoder(image_channels, latent_channels, shape)
