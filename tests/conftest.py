@@ -1,13 +1,8 @@
 """Fixtures shared by all tests."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
-for variable in ("VQX_RESULTS", "VQX_SWEEP", "VQX_TRACEBACK"):
-    os.environ.pop(variable, None)  # a user's own settings
 
 from tests.gloo import GlooPool
 
