@@ -202,7 +202,9 @@ def test_an_uninitialised_checkpoint_still_needs_initialisation():
 
 
 @pytest.mark.slow
-def test_a_compiled_forward_is_not_compiled_anew_every_step():
+@pytest.mark.parametrize("micro_batches", [1, 9, 20])
+def test_a_compiled_forward_is_not_compiled_anew_every_step(micro_batches):
+    torch.compiler.reset()
     graphs = []
 
     def backend(graph, _):
@@ -213,11 +215,13 @@ def test_a_compiled_forward_is_not_compiled_anew_every_step():
     eager = copy.deepcopy(quantizer)
     compiled = torch.compile(quantizer, backend=backend)
     for step in range(12):
-        compiled(latents(4, seed=step))
-        eager(latents(4, seed=step))
+        for part in range(micro_batches):
+            compiled(latents(4, seed=100 * part + step))
+            eager(latents(4, seed=100 * part + step))
         for q in (quantizer, eager):
             q.update_codebook(generator=seeded(step))
-    assert len(graphs) <= 3
+    # A step that collects candidates breaks its graphs; how often must not depend on how much.
+    assert len(graphs) <= 9
     torch.testing.assert_close(quantizer.codebook, eager.codebook)
 
 

@@ -105,7 +105,7 @@ class CodebookQuantizer(Quantizer):
                 f"{name} with init={self.data_init}: call initialize() before training"
             )
         self._counts = counts if self._counts is None else self._counts + counts
-        if self.restart is not None:
+        if self.restart is not None and self.restart.collecting:
             self.restart.observe(rows)
 
     @property

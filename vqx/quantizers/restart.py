@@ -70,7 +70,7 @@ class Restart(nn.Module):
 
     @torch.compiler.disable  # the list grows: a compiled forward would be compiled anew each time
     def observe(self, rows: Tensor) -> None:
-        """Keep the latents (n, D) of a micro-batch, if this step may restart codes."""
+        """Keep the latents (n, D) of a micro-batch of a step that is `collecting`."""
         if self.collecting:
             self._candidates.append(rows.detach())
 
