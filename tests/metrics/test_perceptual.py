@@ -13,7 +13,7 @@ from tests.gloo import GlooPool
 from tests.metrics.test_image import NO_CODES
 from tests.metrics.test_ssim import noisy_pair
 from vqx.collectives import rank
-from vqx.errors import ConfigError, DataError, WeightsMissing
+from vqx.errors import ConfigError, DataError
 from vqx.metrics import Lpips
 
 
@@ -66,7 +66,7 @@ def test_errors_are_plain(alexnet_file: Path, tmp_path: Path) -> None:
     tiny = torch.zeros(1, 3, 28, 28, dtype=torch.uint8)
     with pytest.raises(DataError, match="28x28 px images: at least 31x31"):
         Lpips(weights=alexnet_file).update(tiny, tiny, NO_CODES)
-    with pytest.raises(WeightsMissing, match="there is no file"):
+    with pytest.raises(ConfigError, match="there is no file"):
         Lpips(weights=tmp_path / "none.safetensors")
     with pytest.raises(ConfigError, match="squeeze"):
         Lpips("squeeze", weights=alexnet_file)  # type: ignore[arg-type]
