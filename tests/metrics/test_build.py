@@ -11,7 +11,6 @@ from tests.gloo import GlooPool
 from vqx.collectives import rank
 from vqx.errors import ConfigError
 from vqx.metrics import build_metrics
-from vqx.pretrained.hub import unreachable
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 IMAGE = {"_target_": "vqx.metrics.ImageErrors"}
@@ -75,7 +74,6 @@ def test_other_errors_are_not_hidden(alexnet_file: Path) -> None:
 
 def rank_build(weights: Path) -> tuple[list[str], dict[str, str]]:
     os.environ["VQX_OFFLINE"] = "1"
-    unreachable.cache_clear()
     path = weights if rank() == 0 else None
     entry = {**lpips(path), "cache_dir": str(weights.parent / "empty")}
     metrics, missing = build_metrics({"image": IMAGE, "lpips": entry}, device="cpu")

@@ -21,7 +21,6 @@ def put(entry: WeightFile, cache: Path) -> WeightFile:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VQX_OFFLINE", "1")
-    hub.unreachable.cache_clear()
 
 
 def fill(cache: Path) -> tuple[list[preparation.Outcome], list[str]]:

@@ -36,16 +36,21 @@ def fetch(entry: WeightFile, path: Path) -> None:
         raise WeightsMissing(_reason(error)) from error
 
 
-@cache
 def unreachable(server: str) -> str | None:
     """Why `server` (a URL) does not answer, or None when it does; asked once a process."""
     if os.environ.get("VQX_OFFLINE", "0") not in ("", "0"):
         return "VQX_OFFLINE is set"
+    return probe(server)
+
+
+@cache
+def probe(server: str) -> str | None:
+    """What `server` answered when it was first asked: None, or why it did not."""
     answer: list[str | None] = []
     # In a thread of its own because looking up a name has no time limit in the standard library.
-    probe = threading.Thread(target=lambda: answer.append(_ask(server)), daemon=True)
-    probe.start()
-    probe.join(CONNECT_SECONDS + 1)
+    thread = threading.Thread(target=lambda: answer.append(_ask(server)), daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS + 1)
     return answer[0] if answer else f"no answer in {CONNECT_SECONDS:.0f} s"
 
 
