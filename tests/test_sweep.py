@@ -66,6 +66,14 @@ def test_a_refused_run_leaves_no_queued_ghost(tmp_path):
     assert "queued" not in [status_of(folder)["state"] for folder in folders]
 
 
+def test_a_sweep_with_a_misspelt_choice_writes_nothing(tmp_path):
+    swept = run("vqx.train", "-m", "quantizer=fsq,nosuch", "seed=0,1", *TINY, cwd=tmp_path)
+    assert swept.returncode == 1
+    assert "there is no quantizer=nosuch" in swept.stderr
+    folders = [p for p in (tmp_path / "results").glob("runs/*") if p.is_dir()]
+    assert folders == []
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_the_whole_sweep(tmp_path):
     import signal

@@ -103,6 +103,10 @@ def runs_under(place: Path) -> list[Path]:
         (["trainer.batch_size=0"], "trainer.batch_size must be at least 1; got 0"),
         (["data=folder"], "'data.root' has no default: give it as data.root=..."),
         (["data=folder", "data.root=/absent"], "/absent does not exist"),
+        (["levels=8"], "FSQ levels 8: use a list"),
+        (["seed=x"], "seed must be a whole number; got 'x'"),
+        (["quantizer=vq", "codebook_size=1.5"], "codebook_size 1.5: use a whole number"),
+        (["loss.terms.l1.weight=abc"], "weight abc is not 0 or more"),
         (["trainer.precision=fp8"], "trainer.precision must be fp32, bf16 or fp16; got 'fp8'"),
     ],
 )
@@ -112,6 +116,8 @@ def test_a_mistake_is_one_clear_line(arguments, line, tmp_path):
     assert len(wrong.stderr.strip().splitlines()) == 1, wrong.stderr
     assert wrong.stderr.startswith("vqx: ")
     assert line in wrong.stderr
+    runs = tmp_path / "results" / "runs"
+    assert not runs.exists() or not list(runs.iterdir()), "a refused run leaves no row behind"
 
 
 def test_a_non_finite_loss_ends_the_run_at_its_step(tmp_path):

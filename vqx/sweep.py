@@ -68,10 +68,11 @@ class QueuePlannedRuns(Callback):
         os.environ.setdefault("VQX_SWEEP", sweep_name(config))
         try:
             jobs = planned_overrides(config)
-            planned = [_queue(config, overrides) for overrides in jobs]
+            plans = [_plan(config, overrides) for overrides in jobs]
         except (HydraException, OmegaConfBaseException):
             return  # Hydra checks all jobs itself, and says what is wrong
         self._jobs = len(jobs)
+        planned = [_queue(plan, overrides) for plan, overrides in zip(plans, jobs, strict=True)]
         self._planned = [path for path in dict.fromkeys(planned) if path is not None]
         done = sum(RunFolder(path).is_done for path in self._planned)
         print(f"sweep: {len(self._planned)} runs, {done} done already")
@@ -97,18 +98,21 @@ def sweep_name(config: "DictConfig") -> str:
     return f"sweep-{hashlib.sha256(typed.encode()).hexdigest()[:8]}"
 
 
-def _queue(config: "DictConfig", overrides: list[str]) -> Path | None:
-    """Folder of one planned run, made with a `queued` status if it has none.
+def _plan(config: "DictConfig", overrides: list[str]) -> dict[str, Any] | None:
+    """Configuration of one planned run; None if it will be refused: that job itself says why."""
+    try:
+        return composed(config, overrides)
+    except (VqxError, MissingMandatoryValue):
+        return None
 
-    None for a run that will be refused: that job itself says why.
-    """
+
+def _queue(plain: dict[str, Any] | None, overrides: list[str]) -> Path | None:
+    """Folder of one planned run, made with a `queued` status if it has none."""
     from vqx.runs.configuration import write_configuration
     from vqx.runs.folder import RunFolder
     from vqx.runs.status import State, Status
 
-    try:
-        plain = composed(config, overrides)
-    except (VqxError, MissingMandatoryValue):
+    if plain is None:
         return None
     folder = RunFolder(Path(plain["results"]) / "runs" / run_name(plain))
     if not folder.is_done and folder.read_status() is None:

@@ -5,13 +5,22 @@ two seconds.
 """
 
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqx.cli import exit_code_of, hydra_entry, show
-from vqx.errors import ConfigError, Interrupted, RunLocked, VqxError
+from vqx.errors import (
+    ConfigError,
+    ContractBroken,
+    DataError,
+    Interrupted,
+    RunLocked,
+    VqxError,
+    WeightsMissing,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,7 +45,7 @@ def train(config: "DictConfig") -> None:
     try:
         late_signal = _train(config, folder, overrides=list(hydra.overrides.task))
     except Exception as error:
-        _record_failure(folder, error)
+        _record_failure(folder, error, sweeping=sweeping)
         if sweeping and not isinstance(error, Interrupted):
             show(error)
             # Hydra keeps the error to the sweep's end: without its frames, or they would keep the
@@ -74,11 +83,20 @@ def _train(config: "DictConfig", folder: "RunFolder", *, overrides: list[str]) -
     return run_training(config_, folder, overrides=overrides)
 
 
-def _record_failure(folder: "RunFolder", error: Exception) -> None:
-    """Let no refused run stay queued, and leave no folder behind that says nothing."""
+def _record_failure(folder: "RunFolder", error: Exception, *, sweeping: bool) -> None:
+    """Let no refused run stay queued, and leave no folder behind that says nothing.
+
+    A run that was typed alone and refused before its first step has nothing to keep; in a sweep it
+    keeps its row.
+    """
     from vqx.runs.status import State, Status
 
-    if not folder.config.exists():  # Hydra makes the folder before the configuration is checked
+    refused = isinstance(error, ConfigError | DataError | WeightsMissing | ContractBroken)
+    logged = folder.metrics.exists() and folder.metrics.stat().st_size > 0
+    kept = sweeping or logged or folder.checkpoints.exists() or folder.is_done
+    if refused and not kept:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    elif not folder.config.exists():  # Hydra makes the folder before the configuration is checked
         if folder.path.is_dir() and not any(folder.path.iterdir()):
             folder.path.rmdir()
     elif not isinstance(error, RunLocked):

@@ -1,13 +1,14 @@
 """One optimizer step: accumulation, ragged or not, and ranks give the gradient of one big batch."""
 
 import copy
+import shutil
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from tests.training.parts import small_tokenizer
-from vqx.losses import L2, Weighted, WeightedSum
+from vqx.losses import L1, L2, Weighted, WeightedSum
 from vqx.quantizers import EMA, FSQ, VQ
 from vqx.training.precision import Precision
 from vqx.training.step import (
@@ -93,6 +94,26 @@ def test_two_ranks_equal_one(kind, parts, two_ranks):
     assert_same(second, whole)
     mean = (logged_first["l2"] + logged_second["l2"]) / 2
     assert mean == pytest.approx(logged["l2"], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on CPUs needs g++")
+@pytest.mark.parametrize("kind", QUANTIZERS)
+def test_a_compiled_step_has_the_gradients_of_an_uncompiled_one(kind):
+    losses = {"l2": Weighted(L2(), weight=1.0), "l1": Weighted(L1(), weight=0.0)}
+    gradients = []
+    for compiled in (False, True):
+        model = tokenizer(kind)
+        forward = TrainingForward(model, WeightedSum(losses))
+        if compiled:
+            torch.compiler.reset()
+            model.compile()
+        for step in range(2):  # the step's number becomes symbolic
+            model.zero_grad()
+            forward(images(), step)[0].backward()
+        gradients.append([p.grad for p in model.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_bfloat16_stays_near_float32():

@@ -32,7 +32,7 @@ class WeightedSum(nn.Module):
         """Raises ConfigError for a negative weight, or when no term has a positive one."""
         super().__init__()
         for name, weighted in terms.items():
-            if not weighted.weight >= 0:
+            if not isinstance(weighted.weight, int | float) or not weighted.weight >= 0:
                 raise ConfigError(f"loss term {name}: weight {weighted.weight} is not 0 or more")
         if not any(term.weight > 0 and term.start_step == 0 for term in terms.values()):
             raise ConfigError(
@@ -55,8 +55,7 @@ class WeightedSum(nn.Module):
             total = reconstruction.new_zeros(())
             for name, term in self.terms.items():
                 counts = self.weights[name] > 0 and step >= self.start_steps[name]
-                with torch.set_grad_enabled(counts and torch.is_grad_enabled()):
-                    value = term(reconstruction, images).float()
+                value = term(reconstruction if counts else reconstruction.detach(), images).float()
                 if counts:
                     total = total + self.weights[name] * value
                 values[name] = value.detach()

@@ -49,8 +49,8 @@ class CodebookQuantizer(Quantizer):
             "codebook_size": codebook_size,
             "latent_channels": latent_channels,
         }.items():
-            if size < 1:
-                raise ConfigError(f"{name} {size}: use at least 1")
+            if type(size) is not int or size < 1:
+                raise ConfigError(f"{name} {size}: use a whole number of at least 1")
         if commitment < 0:
             raise ConfigError(f"commitment {commitment}: use 0 or more")
         self.codebook_size = codebook_size

@@ -44,6 +44,8 @@ class FSQ(Quantizer):
         self, levels: Sequence[int], *, fsq_shift: Shift = "atanh", eps: float = 1e-3
     ) -> None:
         super().__init__()
+        if not isinstance(levels, Sequence):
+            raise ConfigError(f"FSQ levels {levels}: use a list, like levels=[8,5,5,5]")
         if not levels or min(levels) < 2:
             raise ConfigError(f"FSQ levels {list(levels)}: use whole numbers of at least 2")
         if fsq_shift not in get_args(Shift):
@@ -66,6 +68,10 @@ class FSQ(Quantizer):
         stats = code_statistics(count_codes(codes, self.codebook_size))
         stats["latent_norm"] = mean_norm(z.flatten(end_dim=-2))
         return Quantized(latents, codes, z.new_zeros(()), stats)
+
+    def extra_repr(self) -> str:
+        """The levels, for printing."""
+        return f"levels={list(self.levels)}"
 
     def decode(self, codes: Tensor) -> Tensor:
         """Grid points of `codes` (B, h, w) int64 as latents (B, D, h, w) float32."""

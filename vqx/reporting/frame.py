@@ -12,6 +12,7 @@ from vqx.reporting.naming import Flat, flat_nodes, name_runs
 from vqx.runs.reading import Run
 
 _WIRING = ("_convert_", "_recursive_", "_partial_")
+_REPEATED = ("seed", "data.name", "data.dataset")  # folded, or said by the data set's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     for key, value in list(flat.items()):
         parent, _, leaf = key.rpartition(".")
         repeated = parent and leaf in kept and kept[leaf] == value
-        if repeated or _is_within(value, places) or leaf in _WIRING or key == "seed":
+        if repeated or _is_within(value, places) or leaf in _WIRING or key in _REPEATED:
             del flat[key]
     return flat
 

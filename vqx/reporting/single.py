@@ -74,12 +74,13 @@ def _training(cost: Mapping[str, Any]) -> str:
 def _evaluation(data: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     return (
         f"{data['images']:,} images of {data.get('description', data['name'])} in "
-        f"{duration(cost['evaluate_seconds'])}{_left_out(data['left_out'])}"
+        f"{duration(cost['evaluate_seconds'])}{_left_out(data['left_out'], 'left out')}"
+        f"{_left_out(data.get('replaced_in_training', []), 'replaced in training')}"
     )
 
 
-def _left_out(names: list[str]) -> str:
+def _left_out(names: list[str], fate: str) -> str:
     if not names:
         return ""
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f", {len(names)} unreadable left out: {shown}"
+    return f", {len(names)} unreadable {fate}: {shown}"

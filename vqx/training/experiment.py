@@ -84,8 +84,6 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     The same seed gives the same weights on every rank and device.
     """
     settings = TrainerSettings.from_config(config["trainer"])
-    if type(config["seed"]) is not int:
-        raise ConfigError(f"seed must be a whole number; got {config['seed']!r}")
     data = construct(config["data"], what="data")
     torch.manual_seed(int(config["seed"]))
     tokenizer = build_tokenizer(config, image_channels=data.channels)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import torch.multiprocessing as mp
 
-from vqx.errors import VqxError
+from vqx.errors import ConfigError, VqxError
 from vqx.runs.configuration import write_configuration
 from vqx.runs.folder import RunFolder
 from vqx.runs.lock import RunLock
@@ -44,6 +44,8 @@ def run_training(config: dict[str, Any], folder: RunFolder, *, overrides: Sequen
     of the rank that failed first.
     """
     settings = TrainerSettings.from_config(config["trainer"])
+    if type(config["seed"]) is not int:
+        raise ConfigError(f"seed must be a whole number; got {config['seed']!r}")
     rank = rank_from_environment()
     with ExitStack() as stack:
         if rank is None or rank.rank == 0:
@@ -107,13 +109,7 @@ def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> int
             rank = Rank(index, devices, index, devices, str(Path(place) / "store"))
             arguments = (config, folder, rank, failures, os.getpid())
             processes.append(context.Process(target=_spawned, args=arguments))
-        # Ranks start with the signals blocked, until they can note one: it waits for them.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            for process in processes:
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _start(processes)
         try:
             _wait(processes)
         finally:
@@ -125,6 +121,16 @@ def _spawn_ranks(config: dict[str, Any], folder: RunFolder, devices: int) -> int
         if any(exit_codes) or not failures.empty():
             _raise_failure(folder, failures, exit_codes)
         return stop.signal_number
+
+
+def _start(processes: Sequence[Any]) -> None:
+    """Start ranks with the stop signals blocked until they can note one: it waits for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _wait(processes: Sequence[Any]) -> None:

@@ -291,7 +291,9 @@ class Trainer:
         """The training forward pass, compiled and made parallel as asked."""
         forward: nn.Module = TrainingForward(self.state.tokenizer, self.experiment.losses)
         if self.experiment.settings.compile:
-            forward.compile()
+            # Not the losses: a loss and its detached value for the log are one tensor to inductor,
+            # which then drops the gradient.
+            self.state.tokenizer.compile()
         if self.world.size > 1:
             forward = parallel(forward)
         return forward

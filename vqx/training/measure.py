@@ -63,8 +63,7 @@ def _cost(
 ) -> dict[str, Any]:
     before = folder.read_result()
     if before is not None and before["cost"]["steps"] == state.step:
-        cost: dict[str, Any] = before["cost"]
-        return cost
+        return {**before["cost"], "evaluate_seconds": evaluate_seconds}
     environment = read_json(folder.environment) or {}
     return cost_of(
         state,

@@ -80,7 +80,7 @@ def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Cal
     settings, data = experiment.settings, experiment.data
     forward = TrainingForward(experiment.tokenizer, experiment.losses)
     if settings.compile:
-        forward.compile()
+        experiment.tokenizer.compile()
     optimizer = make_optimizer(experiment)
     precision = Precision(settings.precision, device)
     size = (settings.batch_size, data.channels, data.image_size, data.image_size)

@@ -22,7 +22,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 class TrainingForward(nn.Module):
-    """Tokenizer and losses as one module: DDP and torch.compile see a single forward pass."""
+    """Tokenizer and losses as one module: DDP sees a single forward pass."""
 
     def __init__(self, tokenizer: Tokenizer, losses: nn.Module) -> None:
         super().__init__()
@@ -30,13 +30,12 @@ class TrainingForward(nn.Module):
         self.losses = losses
 
     def forward(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss () of uint8 `images`, and every term and statistic, detached, by name."""
+        """Total loss () of uint8 `images`, and every term and statistic by name."""
         target = to_float(images)
         reconstruction, quantized = self.tokenizer(target)
         total, terms = self.losses(reconstruction, target, step=step)
-        loss = total + quantized.loss
-        values = {**terms, "quantizer": quantized.loss, **quantized.stats, "loss": loss}
-        return loss, {name: value.detach() for name, value in values.items()}
+        values = {**terms, "quantizer": quantized.loss, **quantized.stats}
+        return total + quantized.loss, values
 
 
 def parallel(forward: nn.Module) -> DistributedDataParallel:
@@ -75,8 +74,8 @@ def train_step(
             with precision.autocast():
                 loss, values = forward(images, step)
             precision.backward(loss * share)
-        for name, value in values.items():
-            totals[name] = totals.get(name, 0) + value.float() * share
+        for name, value in {**values, "loss": loss}.items():
+            totals[name] = totals.get(name, 0) + value.detach().float() * share
     totals["gradient_norm"] = precision.update(optimizer, parameters, clip_norm)
     return totals
 
