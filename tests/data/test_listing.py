@@ -100,6 +100,12 @@ def test_a_plain_folder_is_split_by_name_and_adding_files_moves_none(tmp_path):
     assert set(held_out.names) <= set(more_held_out.names)
 
 
+def test_a_small_folder_has_one_image_to_validate_on(tmp_path):
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    train, held_out = find_splits(tmp_path, validation_fraction=1e-9)
+    assert (len(train.names), len(held_out.names)) == (2, 1)
+
+
 @pytest.mark.parametrize(("fraction", "empty"), [(0.0, "validation"), (1.0, "train")])
 def test_an_empty_side_of_the_split_is_refused(tmp_path, fraction, empty):
     touch(tmp_path, "a.png", "b.png")

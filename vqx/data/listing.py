@@ -106,12 +106,14 @@ def _split_plain(
     if evaluation_split == "test":
         raise DataError(f"image folder {root} has no test/: {LAYOUT}")
     names = _filled(root, "train").names
-    first = min(names, key=hashed_fraction)  # a small folder has one image to validate on
-    held_out = [n for n in names if n == first or hashed_fraction(n) < validation_fraction]
+    held_out = [name for name in names if hashed_fraction(name) < validation_fraction]
+    if not held_out and validation_fraction > 0:  # a small folder: the one nearest to it
+        held_out = [min(names, key=hashed_fraction)]
     training = sorted(set(names) - set(held_out))
-    if not training:
+    if not held_out or not training:
         raise DataError(
             f"data.validation_fraction={validation_fraction} of the {len(names)} images in {root} "
-            "leaves none to train on: lower it or add images"
+            f"leaves the {'train' if held_out else 'validation'} split empty: change it or add "
+            "images"
         )
     return Split(root, training, "train"), Split(root, held_out, "validation")

@@ -55,7 +55,8 @@ class WeightedSum(nn.Module):
             total = reconstruction.new_zeros(())
             for name, term in self.terms.items():
                 counts = self.weights[name] > 0 and step >= self.start_steps[name]
-                value = term(reconstruction if counts else reconstruction.detach(), images).float()
+                with torch.set_grad_enabled(counts and torch.is_grad_enabled()):
+                    value = term(reconstruction, images).float()
                 if counts:
                     total = total + self.weights[name] * value
                 values[name] = value.detach()

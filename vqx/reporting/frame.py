@@ -12,7 +12,7 @@ from vqx.reporting.naming import Flat, flat_nodes, name_runs
 from vqx.runs.reading import Run
 
 _WIRING = ("_convert_", "_recursive_", "_partial_")
-_REPEATED = ("seed", "data.name", "data.dataset")  # folded, or said by the data set's own name
+_REPEATED = ("seed", "data.dataset")  # folded, or said by the data set's own name
 
 
 @dataclass(frozen=True, slots=True)
