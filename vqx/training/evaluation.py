@@ -72,13 +72,10 @@ def evaluate(
                 fake, codes = reconstruct(tokenizer, real)
                 for metric in metrics:
                     metric.update(real, fake, codes)
-    measurements: dict[str, Measurement] = {}
-    for metric in metrics:
-        metric.merge()
-        measurements.update(metric.compute())
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
+    measurements = _merged(metrics)
     return Evaluation(
         measurements,
         use.counts,
@@ -86,3 +83,12 @@ def evaluate(
         left_out=left_out,
         seconds=time.perf_counter() - start,
     )
+
+
+def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:
+    """Measurements over all ranks."""
+    measurements: dict[str, Measurement] = {}
+    for metric in metrics:
+        metric.merge()
+        measurements.update(metric.compute())
+    return measurements
