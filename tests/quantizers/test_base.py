@@ -40,7 +40,7 @@ def test_every_quantizer_is_discrete_and_says_its_size(make):
 @pytest.mark.parametrize("make", [lambda: FSQ([4, 3]), lambda: VQ(5, 2)])
 def test_stats_are_detached_scalars(make):
     out = make()(torch.randn(2, 2, 3, 3, requires_grad=True))
-    assert {"batch_usage", "batch_perplexity", "latent_norm"} <= out.stats.keys()
+    assert {"commitment_ratio", "latent_norm"} <= out.stats.keys()
     assert all(s.ndim == 0 and not s.requires_grad for s in out.stats.values())
 
 

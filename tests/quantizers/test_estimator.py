@@ -14,7 +14,3 @@ def test_value_is_exactly_q_and_gradient_exactly_z():
     out.backward(upstream)
     assert torch.equal(z.grad, upstream)
     assert q.grad is None
-
-
-def test_nan_stays_visible():
-    assert straight_through(torch.tensor([torch.nan]), torch.tensor([1.0])).isnan()

@@ -7,7 +7,7 @@ import yaml
 
 from vqx.config import conf_dir
 from vqx.errors import ConfigError
-from vqx.training.settings import TrainerSettings, steps_of
+from vqx.training.settings import TrainerSettings
 
 
 def default(**changes):
@@ -40,17 +40,3 @@ def test_the_default_file_is_accepted():
 def test_a_wrong_setting_is_named(change, message):
     with pytest.raises(ConfigError, match=message):
         default(**change)
-
-
-@pytest.mark.parametrize(
-    ("interval", "steps"),
-    [(7, 7), ("2 epochs", 21), ("1 epoch", 10), ("0.01 epochs", 1), (None, None)],
-)
-def test_intervals_are_steps_or_epochs(interval, steps):
-    assert steps_of(interval, name="steps", steps_per_epoch=10.4) == steps
-
-
-@pytest.mark.parametrize("interval", [0, -1, "often", "2 weeks", "0 epochs", True, 1.5])
-def test_other_intervals_are_refused(interval):
-    with pytest.raises(ConfigError, match=r"trainer\.log_every must be"):
-        steps_of(interval, name="log_every", steps_per_epoch=10)

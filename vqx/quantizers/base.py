@@ -1,20 +1,23 @@
 """The contract every quantizer keeps.
 
-Axes: B images, h w latent positions, K codes, D latent width, N = B h w tokens.
+Axes: B images, h w latent positions, K codes, D latent width, Q codebooks, N = B h w tokens.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+
+from vqx.quantizers.schedule import StepState
+from vqx.quantizers.statistics import commitment_ratio, mean_norm
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
     """What a quantizer makes of latents.
 
-    latents (B, D, h, w) float32; codes (B, h, w) int64 in [0, K); loss () float32;
+    latents (B, D, h, w) float32; codes (B, h, w) or (B, h, w, Q) int64 in [0, K); loss () float32;
     stats: detached () tensors on the same device, of this batch on this rank alone.
     """
 
@@ -25,30 +28,38 @@ class Quantized:
 
 
 class Quantizer(nn.Module):
-    """Maps latents to the nearest of K codes, in float32 whatever autocast says.
+    """Maps latents to one of K codes, in float32 whatever autocast says.
 
     A training-mode forward only accumulates what learns without gradients; `update_codebook`,
     called once per optimizer step, reduces it over ranks and moves the state. The result is the
     same for any split of the batch over micro-batches and ranks.
 
-    `commitment_weight` and `codebook_weight` declare the loss: its gradient is w 2 (z - q) / (N D)
-    with respect to z, and w 2 (q - z) / (N D), summed over each code's tokens, with respect to
-    `self.codebook`. None declares a loss of another form, whose gradient is not checked.
+    discrete: whether the latents of eval are decode(codes); a decoder behind another sees more than
+    the codes say. codebooks: Q codes stand for one latent, each in [0, K); codes are then
+    (B, h, w, Q), and for Q = 1 (B, h, w).
+    `commitment_weight` and `codebook_weight` declare the loss beside its penalties:
+    commitment_weight |compared(z) - sg(q)|^2 + codebook_weight |sg(compared(z)) - q|^2, means over
+    elements. None declares a loss of another form, whose gradient is not checked.
+    stochastic: whether a training-mode forward draws random numbers.
     """
 
     codebook_size: int
     latent_channels: int
+    codebooks: int = 1
     discrete: bool = True
+    stochastic: bool = False
     commitment_weight: float | None = 0.0
     codebook_weight: float | None = 0.0
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize z (B, D, h, w) of any float dtype and memory format."""
-        if z.ndim != 4 or z.shape[1] != self.latent_channels:
-            name, shape = type(self).__name__, tuple(z.shape)
-            raise ValueError(f"{name} wants latents (B, {self.latent_channels}, h, w), got {shape}")
         with torch.autocast(z.device.type, enabled=False):
-            return self.quantize(z.float())
+            z = self._checked(z)
+            out = self.quantize(z)
+            with torch.no_grad():
+                ratio = commitment_ratio(self.compared(z), out.latents)
+                stats = {"latent_norm": mean_norm(z), "commitment_ratio": ratio}
+            return replace(out, stats={**stats, **out.stats})
 
     @abstractmethod
     def quantize(self, z: Tensor) -> Quantized:
@@ -56,7 +67,10 @@ class Quantizer(nn.Module):
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
-        """Latents (B, D, h, w) float32 of `codes` (B, h, w) int64: exactly forward's in eval."""
+        """Latents (B, D, h, w) float32 of `codes`, int64 like forward's: exactly its in eval.
+
+        Differentiable with respect to the parameters that entries are made of.
+        """
 
     @property
     def needs_initialization(self) -> bool:
@@ -69,8 +83,48 @@ class Quantizer(nn.Module):
         Every rank calls it; `generator` is on the CPU and seeded alike everywhere.
         """
 
+    def compared(self, z: Tensor) -> Tensor:
+        """What of z (B, D, h, w) is compared with the codebook, shaped alike: z itself."""
+        return z
+
+    @property
+    def needs_survey(self) -> bool:
+        """Whether the loss depends on the batch as a whole, as the entropy of mean codes does."""
+        return False
+
+    @torch.no_grad()
+    def survey(self, z: Tensor) -> None:
+        """See z (B, D, h, w) of one of a step's micro-batches before the first forward of them.
+
+        For a quantizer that `needs_survey`, when there are several micro-batches: each of them, in
+        the order of the forward passes.
+        """
+        with torch.autocast(z.device.type, enabled=False):
+            self.survey_float(self._checked(z))
+
+    def survey_float(self, z: Tensor) -> None:
+        """`survey` for a checked float32 z with autocast off."""
+
     def update_codebook(self, *, generator: torch.Generator | None = None) -> None:
         """Move the state that learns without gradients: once per optimizer step, on every rank."""
+        for part in self.children():
+            if isinstance(part, StepState):
+                part.next_step()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial codebook anew from torch's generator; nothing to draw by default."""
+
+    def set_epoch_length(self, steps: float) -> None:
+        """An epoch has `steps` optimizer steps: durations given in epochs need to know."""
+        for module in self.modules():
+            if isinstance(module, StepState):
+                module.set_epoch_length(steps)
+
+    def _checked(self, z: Tensor) -> Tensor:
+        if z.ndim != 4 or z.shape[1] != self.latent_channels:
+            name, shape = type(self).__name__, tuple(z.shape)
+            raise ValueError(f"{name} wants latents (B, {self.latent_channels}, h, w), got {shape}")
+        return z.float()
 
 
 def to_rows(z: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from vqx.quantizers.kmeans import kmeans
 from vqx.quantizers.nearest import nearest_codes
 from vqx.quantizers.restart import Restart
 from vqx.quantizers.sampling import draw_rows
-from vqx.quantizers.statistics import code_statistics, mean_norm
+from vqx.quantizers.statistics import mean_norm
 from vqx.quantizers.sums import count_codes
 
 DataInit = Literal["batch", "kmeans"]
@@ -88,8 +88,7 @@ class CodebookQuantizer(Quantizer):
         if self.training:
             self.accumulate(rows.detach(), codes, counts)
         grid = codes.view(z.shape[0], *z.shape[2:])
-        stats = code_statistics(counts)
-        stats |= {"latent_norm": mean_norm(rows), "codebook_norm": mean_norm(self.codebook)}
+        stats = {"codebook_norm": mean_norm(self.codebook)}
         latents = to_grid(straight_through(rows, entries), grid)
         return Quantized(latents, grid, self.loss(rows, entries), stats)
 

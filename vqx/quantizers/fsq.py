@@ -13,8 +13,6 @@ from torch import Tensor
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer
 from vqx.quantizers.estimator import straight_through
-from vqx.quantizers.statistics import code_statistics, mean_norm
-from vqx.quantizers.sums import count_codes
 
 Shift = Literal["atanh", "tan"]
 
@@ -65,9 +63,11 @@ class FSQ(Quantizer):
         grid = straight_through(bounded, bounded.round())
         codes = self._codes(grid.detach())
         latents = (grid / self.half_width).movedim(-1, 1).contiguous()
-        stats = code_statistics(count_codes(codes, self.codebook_size))
-        stats["latent_norm"] = mean_norm(z.flatten(end_dim=-2))
-        return Quantized(latents, codes, z.new_zeros(()), stats)
+        return Quantized(latents, codes, z.new_zeros(()))
+
+    def compared(self, z: Tensor) -> Tensor:
+        """The bounded z (B, D, h, w), in units of the latents."""
+        return (self.bound(z.movedim(1, -1)) / self.half_width).movedim(-1, 1)
 
     def extra_repr(self) -> str:
         """The levels, for printing."""

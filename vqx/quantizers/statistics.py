@@ -1,7 +1,9 @@
-"""Scalars about one batch's codes and latents, for curves: on the device, without host sync.
+"""Scalars about one batch's latents and codes, for curves: on the device, without host sync.
 
-They are of one micro-batch on one rank, hence `batch_`: reported usage and perplexity come from
-the metrics, over the whole evaluation set.
+They are of one micro-batch on one rank. How codes are used is not among them: that is counted over
+steps and ranks by the trainer, and over the whole evaluation set by the metrics.
+
+Axes: N tokens, D latent width.
 """
 
 import torch
@@ -9,16 +11,13 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def code_statistics(counts: Tensor) -> dict[str, Tensor]:
-    """Usage (fraction of K seen) and perplexity (exp of entropy) of `counts` (K,)."""
-    p = counts / counts.sum().clamp(min=1)
-    return {
-        "batch_usage": (counts > 0).float().mean(),
-        "batch_perplexity": torch.special.entr(p).sum().exp(),
-    }
+def mean_norm(vectors: Tensor) -> Tensor:
+    """Mean Euclidean norm () of vectors (N, D) or (B, D, h, w)."""
+    return torch.linalg.vector_norm(vectors.detach(), dim=1).mean()
 
 
 @torch.no_grad()
-def mean_norm(rows: Tensor) -> Tensor:
-    """Mean Euclidean norm () of `rows` (N, D)."""
-    return rows.detach().norm(dim=1).mean()
+def commitment_ratio(z: Tensor, q: Tensor) -> Tensor:
+    """|z - q|^2 / |z|^2 () over all elements: 0 for latents that lie on their codes."""
+    squares = z.detach().square().sum()
+    return (z.detach() - q.detach()).square().sum() / squares.clamp(min=torch.finfo(z.dtype).tiny)

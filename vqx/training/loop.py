@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vqx.data import train_batches
+from vqx.durations import steps_in
 from vqx.errors import Diverged, Interrupted
 from vqx.metrics import Metric
 from vqx.training.checkpoints import save
@@ -20,7 +21,6 @@ from vqx.training.experiment import Experiment
 from vqx.training.progress import ProgressBar, clock
 from vqx.training.record import Record
 from vqx.training.schedule import learning_rate
-from vqx.training.settings import steps_of
 from vqx.training.signals import StopRequest
 from vqx.training.state import TrainState
 from vqx.training.step import (
@@ -49,10 +49,12 @@ class Plan:
         settings = experiment.settings
         epoch = len(experiment.data.train) / settings.batch_size
         names = ("steps", "log_every", "evaluate_every", "checkpoint_every")
-        values = {n: steps_of(getattr(settings, n), name=n, steps_per_epoch=epoch) for n in names}
+        given = {n: d for n in names if (d := getattr(settings, n)) is not None}
+        values = {
+            n: steps_in(d, name=f"trainer.{n}", steps_per_epoch=epoch) for n, d in given.items()
+        }
         steps, log_every = values["steps"], values["log_every"]
-        assert steps is not None
-        return cls(steps, log_every or steps, values["evaluate_every"], values["checkpoint_every"])
+        return cls(steps, log_every, values.get("evaluate_every"), values.get("checkpoint_every"))
 
     def evaluates_at(self, step: int) -> bool:
         """Whether an evaluation is due after `step` steps; the one at the end is not counted."""

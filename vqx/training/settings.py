@@ -1,22 +1,19 @@
 """The trainer's settings as one checked, immutable object."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from vqx.durations import Duration
 from vqx.errors import ConfigError
 from vqx.guard import nearest
-
-# A number of optimizer steps, or "3 epochs".
-Interval = int | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerSettings:
     """conf/trainer/default.yaml says what each field means; construction checks ranges."""
 
-    steps: Interval
+    steps: Duration
     batch_size: int
     accumulation: int
     devices: int
@@ -32,9 +29,9 @@ class TrainerSettings:
     compile: bool
     channels_last: bool
     deterministic: bool
-    log_every: Interval
-    evaluate_every: Interval | None
-    checkpoint_every: Interval | None
+    log_every: Duration
+    evaluate_every: Duration | None
+    checkpoint_every: Duration | None
     evaluation_batch_size: int
 
     @classmethod
@@ -91,18 +88,3 @@ def _is_number(value: object) -> bool:
 def _require(settings: TrainerSettings, name: str, holds: bool, wanted: str) -> None:
     if not holds:
         raise ConfigError(f"trainer.{name} must be {wanted}; got {getattr(settings, name)!r}")
-
-
-def steps_of(interval: Interval | None, *, name: str, steps_per_epoch: float) -> int | None:
-    """Optimizer steps in `interval` (a number of steps, or text like "2 epochs"); null stays None.
-
-    Raises ConfigError for anything that is not a positive number of either.
-    """
-    if interval is None:
-        return None
-    if isinstance(interval, int) and not isinstance(interval, bool) and interval >= 1:
-        return interval
-    match = re.fullmatch(r"\s*([\d.]+)\s*epochs?\s*", str(interval))
-    if match and float(match[1]) > 0:
-        return max(1, round(float(match[1]) * steps_per_epoch))
-    raise ConfigError(f"trainer.{name} must be steps or like '2 epochs'; got {interval!r}")
