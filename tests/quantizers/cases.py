@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from vqx.collectives import rank, world_size
-from vqx.quantizers import EMA, VQ, Restart
+from vqx.quantizers import EMA, VQ, Restart, SimVQ
 from vqx.quantizers.codebook import CodebookQuantizer
 
-CLASSES = {"vq": VQ, "ema": EMA}
+CLASSES = {"vq": VQ, "ema": EMA, "simvq": SimVQ}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -30,7 +30,7 @@ def latents(batch: int, width: int = 6, seed: int = 0, clusters: int = 5) -> Ten
 
 
 def make(kind: str, restart: dict[str, Any] | None = None, **arguments: Any) -> CodebookQuantizer:
-    """A "vq" or "ema" of 24 codes of width 6, the same for every call."""
+    """A "vq", "ema" or "simvq" of 24 codes of width 6, the same for every call."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         component = None if restart is None else Restart(**restart)

@@ -19,10 +19,10 @@ RESTART = {"interval": 2, "threshold": 0.3}
 CASES = [
     ("ema", None, {"ema_init": "ones", "decay": 0.7}),
     ("ema", None, {"ema_init": "zeros", "decay": 0.7}),
-    ("ema", None, {"ema_init": "batch"}),
-    ("ema", None, {"ema_init": "kmeans"}),
+    ("ema", None, {"init": "batch"}),
+    ("ema", None, {"init": "kmeans"}),
     ("ema", RESTART, {"ema_init": "ones"}),
-    ("ema", RESTART, {"ema_init": "kmeans"}),
+    ("ema", RESTART, {"init": "kmeans"}),
     ("vq", RESTART, {"init": "normal"}),
     ("vq", RESTART, {"init": "batch"}),
     ("vq", None, {"init": "kmeans"}),
@@ -30,7 +30,9 @@ CASES = [
 
 
 def _ready(kind, **arguments):
-    return make(kind, **({"ema_init": "ones"} if kind == "ema" else {}), **arguments)
+    return make(
+        kind, **({"ema_init": "ones"} if kind == "ema" else {"init": "uniform"}), **arguments
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,11 +90,11 @@ def test_eval_and_an_idle_update_leave_all_state(kind):
         assert torch.equal(x, before[name]), name
 
 
-@pytest.mark.parametrize(("cls", "keyword"), [(VQ, "init"), (EMA, "ema_init")])
+@pytest.mark.parametrize("cls", [VQ, EMA])
 @pytest.mark.parametrize("init", ["batch", "kmeans"])
 @pytest.mark.parametrize(("K", "D"), [(1, 4), (4, 1), (1, 1)])
-def test_smallest_sizes(cls, keyword, init, K, D):
-    quantizer = cls(K, D, **{keyword: init})
+def test_smallest_sizes(cls, init, K, D):
+    quantizer = cls(K, D, init=init)
     z = torch.randn(3, D, 2, 5)
     quantizer.initialize(z, generator=seeded())
     for _ in range(3):
@@ -103,9 +105,9 @@ def test_smallest_sizes(cls, keyword, init, K, D):
     assert quantizer.codebook.isfinite().all()
 
 
-@pytest.mark.parametrize(("kind", "keyword"), [("vq", "init"), ("ema", "ema_init")])
-def test_batch_init_takes_distinct_latents(kind, keyword):
-    quantizer, z = make(kind, **{keyword: "batch"}), latents(4)
+@pytest.mark.parametrize("kind", KINDS)
+def test_batch_init_takes_distinct_latents(kind):
+    quantizer, z = make(kind, init="batch"), latents(4)
     quantizer.initialize(z, generator=seeded())
     distance, origin = torch.cdist(quantizer.codebook, to_rows(z)).min(1)
     assert distance.max() < 1e-2
@@ -114,11 +116,11 @@ def test_batch_init_takes_distinct_latents(kind, keyword):
     assert quantizer(z).codes.unique().numel() == 24
 
 
-@pytest.mark.parametrize(("kind", "keyword"), [("vq", "init"), ("ema", "ema_init")])
-def test_kmeans_init_fits_better_than_batch_and_survives_a_step(kind, keyword):
+@pytest.mark.parametrize("kind", KINDS)
+def test_kmeans_init_fits_better_than_batch_and_survives_a_step(kind):
     z, errors = latents(8), {}
     for init in ("batch", "kmeans"):
-        quantizer = make(kind, **{keyword: init})
+        quantizer = make(kind, init=init)
         quantizer.initialize(z, generator=seeded())
         errors[init] = (quantizer(z).latents - z).square().mean().item()
     assert errors["kmeans"] < 0.9 * errors["batch"]
@@ -127,9 +129,9 @@ def test_kmeans_init_fits_better_than_batch_and_survives_a_step(kind, keyword):
     assert (quantizer.codebook - before).norm() < 0.01 * before.norm()
 
 
-@pytest.mark.parametrize(("kind", "keyword"), [("vq", "init"), ("ema", "ema_init")])
-def test_training_before_initialisation_is_refused(kind, keyword):
-    quantizer = make(kind, **{keyword: "kmeans"})
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_before_initialisation_is_refused(kind):
+    quantizer = make(kind, init="kmeans")
     assert quantizer.needs_initialization
     with pytest.raises(ConfigError, match="initialize"):
         quantizer(latents(1))
@@ -194,8 +196,8 @@ def test_a_checkpoint_continues_bit_for_bit(tmp_path, kind, restart, arguments):
 
 
 def test_an_uninitialised_checkpoint_still_needs_initialisation():
-    state = make("ema", ema_init="kmeans").state_dict()
-    quantizer = make("ema", ema_init="batch")
+    state = make("ema", init="kmeans").state_dict()
+    quantizer = make("ema", init="batch")
     quantizer.initialize(latents(3))
     quantizer.load_state_dict(state)
     assert quantizer.needs_initialization
@@ -220,8 +222,8 @@ def test_a_compiled_forward_is_not_compiled_anew_every_step(micro_batches):
             eager(latents(4, seed=100 * part + step))
         for q in (quantizer, eager):
             q.update_codebook(generator=seeded(step))
-    # A step that collects candidates breaks its graphs; how often must not depend on how much.
-    assert len(graphs) <= 9
+    # Accumulation breaks the graph; how often must not depend on how much is accumulated.
+    assert len(graphs) <= 4
     torch.testing.assert_close(quantizer.codebook, eager.codebook)
 
 

@@ -22,7 +22,7 @@ SOUND = {
     "vq without restart": lambda: VQ(32, 4, restart=None, commitment=0.0),
     "vq policy none": lambda: VQ(32, 4, restart=Restart("none")),
     "ema": lambda: EMA(512, 64),
-    "ema batch": lambda: EMA(64, 8, ema_init="batch"),
+    "ema batch": lambda: EMA(64, 8, init="batch"),
     "ema zeros": lambda: EMA(64, 8, ema_init="zeros"),
     "ema ones": lambda: EMA(1000, 8, ema_init="ones", restart=None),
 }
@@ -88,17 +88,17 @@ class CodesAsInt32(VQ):
 
 class BetaOnTheCodebook(VQ):
     def loss(self, z, q):
-        return self.commitment * F.mse_loss(q, z.detach()) + F.mse_loss(z, q.detach())
+        return self.commitment_weight * F.mse_loss(q, z.detach()) + F.mse_loss(z, q.detach())
 
 
 class NoCommitment(EMA):
     def loss(self, z, q):
-        return self.commitment * F.mse_loss(z.detach(), q) + 0 * z.sum()
+        return F.mse_loss(z.detach(), q) + 0 * z.sum()
 
 
 class CodebookLossOnTheEncoder(VQ):
     def loss(self, z, q):
-        return (1 + self.commitment) * F.mse_loss(z, q.detach())
+        return (1 + self.commitment_weight) * F.mse_loss(z, q.detach())
 
 
 class NoStraightThrough(VQ):
@@ -129,12 +129,12 @@ class AccumulatesInEval(EMA):
 class PlacesEntriesOnly(EMA):
     """Restart and init write E; the next step puts M / N back."""
 
-    def place(self, codes, vectors, *, count):
+    def place(self, codes, vectors, *, count, share):
         self.codebook[codes] = vectors
 
 
 class RestartsNothing(VQ):
-    def place(self, codes, vectors, *, count):
+    def place(self, codes, vectors, *, count, share):
         pass
 
 
@@ -169,7 +169,7 @@ BROKEN = [
     (OneChannelWithoutGradient(16, 4, commitment=0.0), "every channel"),
     (LearnsInEval(16, 4, ema_init="ones"), "changes no state"),
     (AccumulatesInEval(16, 4, ema_init="ones"), "leaves nothing"),
-    (PlacesEntriesOnly(64, 4, ema_init="kmeans"), "initialisation survives"),
+    (PlacesEntriesOnly(64, 4, init="kmeans"), "initialisation survives"),
     (PlacesEntriesOnly(64, 4, ema_init="ones"), "restart (moves|survives)"),
     (RestartsNothing(64, 4), "restart moves"),
     (StillUninitialised(16, 4), "initialize"),

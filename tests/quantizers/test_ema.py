@@ -9,10 +9,15 @@ from vqx.errors import ConfigError
 from vqx.quantizers import EMA
 
 
-@pytest.mark.parametrize("ema_init", ["zeros", "ones", "batch", "kmeans"])
+@pytest.mark.parametrize(
+    "start",
+    [{"ema_init": "zeros"}, {"ema_init": "ones"}]
+    + [{"init": init} for init in ("uniform", "normal", "batch", "kmeans")],
+    ids=lambda start: next(iter(start.values())),
+)
 @pytest.mark.parametrize("decay", [0.0, 0.9, 0.99])
-def test_state_follows_the_slow_version(ema_init, decay):
-    quantizer = make("ema", ema_init=ema_init, decay=decay, eps=1e-3)
+def test_state_follows_the_slow_version(start, decay):
+    quantizer = make("ema", decay=decay, eps=1e-3, **start)
     quantizer.initialize(latents(8), generator=seeded())
     slow = reference.EMA(quantizer.codebook, quantizer.counts, quantizer.sums)
     for step in range(3):
@@ -27,7 +32,7 @@ def test_state_follows_the_slow_version(ema_init, decay):
 
 def test_a_steady_batch_draws_each_code_to_its_mean_whatever_the_batch_size():
     for batch in (2, 16):
-        quantizer, z = make("ema", ema_init="kmeans", decay=0.5), latents(batch)
+        quantizer, z = make("ema", init="kmeans", decay=0.5), latents(batch)
         quantizer.initialize(z, generator=seeded())
         for _ in range(40):
             out = quantizer(z)
@@ -61,9 +66,9 @@ def test_what_zeros_and_ones_mean():
     assert zeros.codebook[unused].norm(dim=1).min() > 1e4  # thrown out of reach, as documented
 
 
-@pytest.mark.parametrize("ema_init", ["batch", "kmeans"])
-def test_initialisation_sets_all_three(ema_init):
-    quantizer = make("ema", ema_init=ema_init)
+@pytest.mark.parametrize("init", ["batch", "kmeans"])
+def test_initialisation_sets_all_three(init):
+    quantizer = make("ema", init=init)
     quantizer.initialize(latents(4))
     torch.testing.assert_close(quantizer.sums, quantizer.codebook * quantizer.counts[:, None])
     assert (quantizer.counts > 0.01).all()
@@ -100,7 +105,14 @@ def test_an_unused_code_decays_slowly_to_nothing_and_stays_finite():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"ema_init": "uniform"}, "ema_init"), ({"decay": 1.0}, "decay"), ({"eps": 0.0}, "eps")],
+    [
+        ({"ema_init": "batch"}, "ema_init 'batch': use init=batch"),
+        ({"ema_init": "some"}, "ema_init 'some': use zeros, ones or null"),
+        ({"ema_init": "ones", "init": "batch"}, "each is a start of its own"),
+        ({"init": "zeros"}, "EMA init 'zeros'"),
+        ({"decay": 1.0}, "decay"),
+        ({"eps": 0.0}, "eps"),
+    ],
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ConfigError, match=message):

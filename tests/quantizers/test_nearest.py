@@ -33,24 +33,32 @@ def test_ties_go_to_the_lowest_index_across_chunks(scores):
 
 
 def test_codes_are_chunked_where_the_codebook_is_large(monkeypatch):
-    monkeypatch.setattr(module, "CODES", 10)
-    z, codebook = torch.randn(50, 4), torch.randn(33, 4)
+    monkeypatch.setattr(module, "CODES", 2 * module.GROUP)
+    z, codebook = torch.randn(50, 4), torch.randn(5 * module.GROUP + 3, 4)
     assert nearest_codes(z, codebook).tolist() == reference.nearest(z, codebook)
 
 
-@pytest.mark.parametrize(("scores", "K"), [(1, 20), (40, 20), (100, 20), (1000, 20), (64, 500)])
+@pytest.mark.parametrize(("scores", "K"), [(64, 20), (100, 20), (1000, 20), (64, 500), (999, 700)])
 def test_never_holds_more_scores_than_asked(monkeypatch, scores, K):
-    held, mm = [], torch.mm
+    held, addmm = [], torch.addmm
 
-    def counting(*args, **kwargs):
-        out = mm(*args, **kwargs)
+    def counting(bias, z, codebook, *, out):
         held.append(out.numel())
-        return out
+        return addmm(bias, z, codebook, out=out)
 
-    monkeypatch.setattr(torch, "mm", counting)
-    nearest_codes(torch.randn(101, 3), torch.randn(K, 3), scores=scores)
+    monkeypatch.setattr(torch, "addmm", counting)
+    z, codebook = torch.randn(101, 3), torch.randn(K, 3)
+    assert nearest_codes(z, codebook, scores=scores).tolist() == reference.nearest(z, codebook)
     assert max(held) <= scores
-    assert sum(held) == 101 * K
+    assert 101 * K <= sum(held) < 101 * (K + module.GROUP)
+
+
+@pytest.mark.parametrize("groups", [1, 3, 40])
+def test_first_maximum_is_the_first_of_equals(groups):
+    scores = torch.randint(0, 3, (50, groups * module.GROUP)).float()
+    best, index = module.first_maximum(scores)
+    assert index.tolist() == [row.index(max(row)) for row in scores.tolist()]
+    assert torch.equal(best, scores.amax(1))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -61,6 +69,7 @@ def test_autocast_changes_no_code(dtype):
         assert torch.equal(nearest_codes(z, codebook), expected)
 
 
-def test_a_nan_token_still_gets_a_code_of_the_codebook():
-    codes = nearest_codes(torch.full((3, 2), torch.nan), torch.randn(5, 2), scores=2)
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_broken_token_still_gets_a_code_of_the_codebook(bad):
+    codes = nearest_codes(torch.full((3, 2), bad), torch.randn(5, 2), scores=2)
     assert ((codes >= 0) & (codes < 5)).all()

@@ -17,7 +17,8 @@ def _restart(K, **arguments):
 
 def _step(restart, counts, rows=None):
     restart.observe(torch.randn(50, 2) if rows is None else rows)
-    return restart.step(torch.tensor(counts), generator=seeded())
+    moves = restart.step(torch.tensor(counts), torch.randn(len(counts), 2), generator=seeded())
+    return moves and (moves.codes, moves.vectors)
 
 
 def test_a_code_is_dead_below_the_fraction_of_the_mean_count():
@@ -62,7 +63,7 @@ def test_latents_are_kept_only_in_steps_that_may_restart():
     for _ in range(7):
         restart.observe(torch.randn(4, 2))
         kept.append(len(restart._candidates))
-        restart.step(torch.tensor([100, 100, 100]))
+        restart.step(torch.tensor([100, 100, 100]), torch.randn(3, 2))
         assert not restart._candidates
     assert kept == [0, 0, 1, 0, 0, 1, 0]
 
@@ -135,12 +136,12 @@ def test_a_large_codebook_is_not_churned(monkeypatch):
     quantizer, g, placed = EMA(512, 2, restart=Restart(interval=5)), seeded(), []
     quantizer.initialize(torch.randn(64, 2, 8, 8, generator=g), generator=g)
     dead = torch.arange(8)
-    quantizer.place(dead, torch.full((8, 2), 1e3), count=torch.tensor(1.0))
+    quantizer.place(dead, torch.full((8, 2), 1e3), count=torch.ones(()), share=torch.ones(()))
     place = quantizer.place
 
-    def recording(codes, vectors, *, count):
+    def recording(codes, vectors, **how):
         placed.extend(codes.tolist())
-        place(codes, vectors, count=count)
+        place(codes, vectors, **how)
 
     monkeypatch.setattr(quantizer, "place", recording)
     for _ in range(150):
@@ -153,8 +154,8 @@ def test_a_large_codebook_is_not_churned(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"policy": "copies"}, "restart.policy 'copies'"),
-        ({"interval": 0}, "restart.interval 0"),
+        ({"policy": "copies"}, "restart policy 'copies'"),
+        ({"interval": 0}, "restart.interval must be steps or like '2 epochs'; got 0"),
         ({"threshold": 0.0}, "restart.threshold"),
         ({"threshold": 1.0}, "restart.threshold"),
     ],

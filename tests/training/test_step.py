@@ -7,15 +7,17 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from tests.training.parts import small_tokenizer
+from tests.training.parts import BitsWithEntropy, small_tokenizer
 from vqx.losses import L1, L2, Weighted, WeightedSum
 from vqx.quantizers import EMA, FSQ, VQ
+from vqx.training.health import CodebookHealth
 from vqx.training.precision import Precision
 from vqx.training.step import (
     TrainingForward,
     parallel,
     reseed,
     shared_generator,
+    survey,
     to_float,
     train_step,
 )
@@ -24,7 +26,8 @@ CPU = torch.device("cpu")
 QUANTIZERS = {
     "fsq": lambda: FSQ([5, 5, 5]),
     "vq": lambda: VQ(32, 4),
-    "ema": lambda: EMA(32, 4, ema_init="ones"),
+    "ema": lambda: EMA(32, 4, init="normal"),
+    "bits": lambda: BitsWithEntropy(4),  # its loss is one of the whole batch
 }
 
 
@@ -46,7 +49,7 @@ def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
     if world_size > 1:
         forward = parallel(forward)
     optimizer = torch.optim.SGD(parameters, lr=0.1)
-    rounding = Precision(precision, CPU)
+    rounding, health = Precision(precision, CPU), CodebookHealth(model.quantizer, CPU)
     for step in range(steps):
         values = train_step(
             forward,
@@ -54,6 +57,7 @@ def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
             step=step,
             batch_size=8,
             world_size=world_size,
+            health=health,
             optimizer=optimizer,
             parameters=parameters,
             precision=rounding,
@@ -61,7 +65,8 @@ def trained(kind, micro_batches, *, world_size=1, steps=3, precision="fp32"):
         )
         model.quantizer.update_codebook(generator=shared_generator(0, step=step))
     state = {name: value.double() for name, value in copy.deepcopy(model.state_dict()).items()}
-    return state, {name: float(value) for name, value in values.items()}
+    logged = {name: float(value) for name, value in values.items()}
+    return state, {**logged, **health.values(step=steps)}
 
 
 def assert_same(ours, theirs):
@@ -76,7 +81,8 @@ def test_accumulation_changes_nothing(kind, parts):
     split, logged_split = trained(kind, list(images().tensor_split(parts)))
     assert_same(split, whole)
     assert logged_split["l2"] == pytest.approx(logged["l2"], rel=1e-4)
-    assert logged_split["gradient_norm"] == pytest.approx(logged["gradient_norm"], rel=1e-3)
+    for name in ("gradient_norm", "perplexity", "dead_code_age", "quantizer"):
+        assert logged_split[name] == pytest.approx(logged[name], rel=1e-3), name
 
 
 def on_ranks(kind, parts):
@@ -86,14 +92,54 @@ def on_ranks(kind, parts):
 
 
 @pytest.mark.parametrize("kind", QUANTIZERS)
-@pytest.mark.parametrize("parts", [1, 3], ids=["whole", "ragged"])
+@pytest.mark.parametrize("parts", [1, 2, 3], ids=["whole", "2", "ragged"])
 def test_two_ranks_equal_one(kind, parts, two_ranks):
     whole, logged = trained(kind, [images()])
     (first, logged_first), (second, logged_second) = two_ranks(on_ranks, kind, parts)
     assert_same(first, whole)
     assert_same(second, whole)
-    mean = (logged_first["l2"] + logged_second["l2"]) / 2
-    assert mean == pytest.approx(logged["l2"], rel=1e-4)
+    for name in ("l2", "quantizer", "usage", "perplexity", "dead_code_age"):
+        mean = (logged_first[name] + logged_second[name]) / 2
+        assert mean == pytest.approx(logged[name], rel=1e-4), name
+
+
+class Noted(FSQ):
+    """Keeps the latents that it was shown."""
+
+    def __init__(self):
+        super().__init__([5, 5, 5])
+        self.surveyed, self.quantized = [], []
+
+    def survey_float(self, z):
+        assert not z.requires_grad
+        self.surveyed.append(z)
+
+    def quantize(self, z):
+        self.quantized.append(z.detach())
+        return super().quantize(z)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_survey_sees_what_the_passes_will_and_leaves_no_trace(precision):
+    model = small_tokenizer(Noted()).train()
+    spectral = torch.nn.utils.parametrizations.spectral_norm  # a buffer that each forward reads
+    width = model.encoder.layers[0].out_channels
+    model.encoder.layers[0] = torch.nn.Sequential(
+        spectral(model.encoder.layers[0]), torch.nn.BatchNorm2d(width), torch.nn.Dropout()
+    )
+    parts, rounding = list(images().tensor_split(3)), Precision(precision, CPU)
+    before = copy.deepcopy(model.state_dict())
+    torch.manual_seed(7)
+    survey(model, parts, rounding)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(torch.get_rng_state(), torch.manual_seed(7).get_state())
+    for part in parts:
+        with rounding.autocast():
+            model(to_float(part))[0].sum().backward()
+    for seen, was in zip(model.quantizer.surveyed, model.quantizer.quantized, strict=True):
+        assert torch.equal(seen, was)
+    assert model.encoder.layers[0][1].num_batches_tracked == 3
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from vqx.quantizers.contracts import check_contracts
 from vqx.quantizers.ema import EMA
 from vqx.quantizers.fsq import FSQ
 from vqx.quantizers.restart import Restart
+from vqx.quantizers.simvq import SimVQ
 from vqx.quantizers.vq import VQ
 
-__all__ = ["EMA", "FSQ", "VQ", "Quantized", "Quantizer", "Restart", "check_contracts"]
+__all__ = ["EMA", "FSQ", "VQ", "Quantized", "Quantizer", "Restart", "SimVQ", "check_contracts"]

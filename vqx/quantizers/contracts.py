@@ -4,13 +4,17 @@ Axes: B images, h w latent positions, K codes, D latent width, N = B h w tokens.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from vqx.errors import ContractBroken
 from vqx.quantizers.base import Quantizer, to_rows
+from vqx.quantizers.dropout import ABSENT
+from vqx.quantizers.penalty import Penalty
 from vqx.quantizers.restart import Restart
 
 # Codes whose entries are watched; a larger codebook is sampled by its first codes.
@@ -20,25 +24,55 @@ WATCHED = 1024
 def check_contracts(quantizer: Quantizer, *, device: torch.device | str, tokens: int = 512) -> None:
     """Raise ContractBroken, naming class and contract, if `quantizer` breaks one on `device`.
 
-    Works on copies with random latents: the quantizer and the generators are as before. In a
-    process group every rank calls it, since initialisation and restart are collective.
+    Works on copies with random latents: the quantizer and the generators are as before. Of the
+    quantizers that it is made of, one of each kind is checked too. In a process group every rank
+    calls it, since initialisation and restart are collective.
     """
     device = torch.device(device)
     cuda_devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda_devices):
         torch.manual_seed(0)
-        z = torch.randn(4, quantizer.latent_channels, 4, max(tokens // 16, 1), device=device)
         subject = copy.deepcopy(quantizer).to(device)
+        z = _latents(subject, tokens, device)
         if subject.needs_initialization:
             subject.initialize(z)
             if subject.needs_initialization:
                 _refuse(subject, "initialize() ends needs_initialization")
-            _check_survival(subject, range(subject.codebook_size), z, "an initialisation")
-        for check in (_check_output, _check_eval, _check_precision, _check_loss, _check_estimator):
-            check(copy.deepcopy(subject), z)
-        for name, module in subject.named_modules():
-            if isinstance(module, Restart) and module.policy != "none":
-                _check_restart(copy.deepcopy(subject), name, z)
+            for part in _parts(subject):
+                every = range(part.codebook_size)
+                _check_survival(part, every, _latents(part, tokens, device), "an initialisation")
+        for part in _parts(subject):
+            _check(part, _latents(part, tokens, device))
+
+
+def _check(quantizer: Quantizer, z: Tensor) -> None:
+    checks = (
+        _check_output,
+        _check_eval,
+        _check_precision,
+        _check_loss,
+        _check_estimator,
+        _check_accumulation,
+    )
+    for check in checks:
+        check(copy.deepcopy(quantizer), z)
+    for name, child in quantizer.named_children():
+        if isinstance(child, Restart) and child.active:
+            _check_restart(copy.deepcopy(quantizer), name, z)
+
+
+def _latents(quantizer: Quantizer, tokens: int, device: torch.device) -> Tensor:
+    return torch.randn(4, quantizer.latent_channels, 4, max(tokens // 16, 1), device=device)
+
+
+def _parts(quantizer: Quantizer) -> list[Quantizer]:
+    """The quantizer itself and one of each kind of those inside it."""
+    kinds: dict[object, Quantizer] = {}
+    for module in quantizer.modules():
+        if isinstance(module, Quantizer):
+            kind = (type(module), module.latent_channels, module.codebook_size)
+            kinds.setdefault(kind, module)
+    return list(kinds.values())
 
 
 def _refuse(quantizer: Quantizer, contract: str) -> NoReturn:
@@ -52,14 +86,17 @@ def _require(kept: bool | Tensor, quantizer: Quantizer, contract: str) -> None:
 
 
 def _check_output(quantizer: Quantizer, z: Tensor) -> None:
+    stages = () if quantizer.codebooks == 1 else (quantizer.codebooks,)
     for training in (True, False):
         out = quantizer.train(training)(z)
         latents, codes, loss = out.latents, out.codes, out.loss
         kept = latents.dtype == torch.float32 and latents.shape == z.shape
         _require(kept, quantizer, "latents are float32 of z's shape")
-        kept = codes.dtype == torch.int64 and codes.shape[:3] == (z.shape[0], *z.shape[2:])
-        _require(kept, quantizer, "codes are int64 (B, h, w) or (B, h, w, Q)")
-        kept = (codes >= 0).all() & (codes < quantizer.codebook_size).all()
+        shape = (z.shape[0], *z.shape[2:], *stages)
+        kept = codes.dtype == torch.int64 and codes.shape == shape
+        _require(kept, quantizer, "codes are int64 (B, h, w), or (B, h, w, Q) for Q codebooks")
+        lowest = ABSENT if training and quantizer.stochastic and stages else 0
+        kept = (codes >= lowest).all() & (codes < quantizer.codebook_size).all()
         _require(kept, quantizer, "codes lie in [0, codebook_size)")
         kept = loss.dtype == torch.float32 and loss.ndim == 0 and bool(loss.isfinite())
         _require(kept, quantizer, "the loss is one finite float32")
@@ -76,10 +113,17 @@ def _check_eval(quantizer: Quantizer, z: Tensor) -> None:
         kept = torch.equal(quantizer.decode(first.codes), first.latents)
         _require(kept, quantizer, "decode(codes) equals the latents of eval")
     _require(_equal(before, _state(quantizer)), quantizer, "an eval pass changes no state")
+    # What an idle update changes (a schedule's step) is the same with and without an eval pass.
+    idle, seen = copy.deepcopy(quantizer).train(), copy.deepcopy(quantizer)
+    seen.eval()(z)
+    for one in (idle, seen):
+        one.update_codebook()
+    _require(_equal(_state(idle), _state(seen)), quantizer, _LEAVES_NOTHING)
     entries = quantizer.decode(first.codes)
-    quantizer.update_codebook()
-    kept = torch.equal(entries, quantizer.decode(first.codes))
-    _require(kept, quantizer, "an eval pass leaves nothing for update_codebook")
+    _require(torch.equal(entries, seen.decode(first.codes)), quantizer, _LEAVES_NOTHING)
+
+
+_LEAVES_NOTHING = "an eval pass leaves nothing for update_codebook"
 
 
 def _check_precision(quantizer: Quantizer, z: Tensor) -> None:
@@ -95,21 +139,22 @@ def _check_precision(quantizer: Quantizer, z: Tensor) -> None:
 
 def _check_loss(quantizer: Quantizer, z: Tensor) -> None:
     """The loss's gradient is the declared one, on the side of z and on that of the codebook."""
+    for module in quantizer.modules():
+        if isinstance(module, Penalty):
+            module.enabled = False
     z = z.clone().requires_grad_()
-    codebook = getattr(quantizer, "codebook", None)
-    learns = isinstance(codebook, nn.Parameter)
-    if quantizer.codebook_weight and not learns:
-        _refuse(quantizer, "a codebook_weight comes with a parameter named codebook")
     out = quantizer.train()(z)
-    at_z, at_codebook = _gradients(out.loss, z, codebook if learns else None)
-    gap = (z - out.latents).detach() * 2 / z.numel()  # d mean((z - q)^2) / dz
-    if quantizer.commitment_weight is not None:
-        kept = _close(at_z, quantizer.commitment_weight * gap)
+    compared, entries = quantizer.compared(z), quantizer.decode(out.codes)
+    if (weight := quantizer.commitment_weight) is not None:
+        expected = weight * F.mse_loss(compared, entries.detach())
+        kept = _close(_gradient(out.loss, [z]), _gradient(expected, [z]))
         _require(kept, quantizer, "the loss reaches z as commitment_weight declares")
-    if quantizer.codebook_weight is not None and at_codebook is not None:
-        expected = torch.zeros_like(at_codebook)
-        expected.index_add_(0, out.codes.flatten(), -quantizer.codebook_weight * to_rows(gap))
-        kept = _close(at_codebook, expected)
+    parameters = list(quantizer.parameters())
+    if (weight := quantizer.codebook_weight) is not None and (weight or parameters):
+        if weight and not entries.requires_grad:
+            _refuse(quantizer, "a codebook_weight comes with parameters that decode depends on")
+        expected = weight * F.mse_loss(entries, compared.detach())
+        kept = _close(_gradient(out.loss, parameters), _gradient(expected, parameters))
         _require(kept, quantizer, "the loss reaches the codebook as codebook_weight declares")
 
 
@@ -121,6 +166,27 @@ def _check_estimator(quantizer: Quantizer, z: Tensor) -> None:
     (gradient,) = torch.autograd.grad((latents * torch.randn_like(latents)).sum(), z)
     kept = gradient.isfinite().all() & (gradient != 0).any(dim=(0, 2, 3)).all()
     _require(kept, quantizer, "a gradient passes from the latents to every channel of z")
+
+
+def _check_accumulation(quantizer: Quantizer, z: Tensor) -> None:
+    """A batch in parts gives the loss, its gradient and the state that it gives as a whole."""
+    if quantizer.stochastic:
+        return
+    results = []
+    for parts in (1, 2):
+        subject, leaf = copy.deepcopy(quantizer).train(), z.clone().requires_grad_()
+        if subject.needs_survey and parts > 1:
+            for micro in leaf.chunk(parts):
+                subject.survey(micro)
+        losses = torch.stack([subject(micro).loss for micro in leaf.chunk(parts)])
+        loss = losses.mean()
+        subject.update_codebook(generator=torch.Generator().manual_seed(0))
+        results.append((loss.detach(), _gradient(loss, [leaf]), _state(subject)))
+    (loss, at_z, state), (loss_of_parts, at_z_of_parts, state_of_parts) = results
+    kept = _close(loss_of_parts, loss) and _close(at_z_of_parts, at_z)
+    _require(kept, quantizer, "the loss of a batch in parts is that of the whole")
+    kept = all(_close(state_of_parts[name].float(), x.float()) for name, x in state.items())
+    _require(kept, quantizer, "a batch in parts moves the codebook as the whole does")
 
 
 def _check_restart(quantizer: Quantizer, name: str, z: Tensor) -> None:
@@ -142,6 +208,8 @@ def _check_restart(quantizer: Quantizer, name: str, z: Tensor) -> None:
 
 def _check_survival(quantizer: Quantizer, codes: range | list[int], z: Tensor, what: str) -> None:
     """Those of `codes` that the next step does not use are not moved by it."""
+    if quantizer.codebooks > 1:  # its parts are looked at one by one
+        return
     quantizer = copy.deepcopy(quantizer).train()
     for module in quantizer.modules():
         if isinstance(module, Restart):
@@ -162,13 +230,13 @@ def _entries(quantizer: Quantizer, device: torch.device) -> Tensor:
     return to_rows(quantizer.decode(codes[:, None, None])).detach().clone()
 
 
-def _gradients(loss: Tensor, z: Tensor, codebook: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    wanted = [z] if codebook is None else [z, codebook]
-    if not loss.requires_grad:
-        return torch.zeros_like(z), None if codebook is None else torch.zeros_like(codebook)
-    found = torch.autograd.grad(loss, wanted, allow_unused=True)
+def _gradient(loss: Tensor, wanted: Sequence[Tensor]) -> Tensor:
+    """All gradients in one row; zeros where the loss does not depend on a tensor."""
+    if not loss.requires_grad or not wanted:
+        return torch.cat([torch.zeros_like(x).flatten() for x in wanted])
+    found = torch.autograd.grad(loss, wanted, allow_unused=True, retain_graph=True)
     zeros = [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
-    return zeros[0], zeros[1] if codebook is not None else None
+    return torch.cat([x.detach().flatten() for x in zeros])
 
 
 def _close(actual: Tensor, expected: Tensor) -> bool:

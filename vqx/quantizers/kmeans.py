@@ -4,6 +4,7 @@ Axes: n rows on this rank, K clusters, D width.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vqx.collectives import sum_over_ranks
@@ -14,12 +15,18 @@ from vqx.quantizers.sums import count_codes, sum_by_code
 
 @torch.no_grad()
 def kmeans(
-    rows: Tensor, clusters: int, *, iterations: int = 10, generator: torch.Generator | None = None
+    rows: Tensor,
+    clusters: int,
+    *,
+    iterations: int = 10,
+    spherical: bool = False,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Centres (K, D) of the global batch, whose part on this rank is `rows` (n, D).
 
     Starts from random rows; a cluster that loses all its rows is seeded again with a random row.
-    Only sums and counts travel between ranks (Lloyd 1982).
+    Only sums and counts travel between ranks (Lloyd 1982). spherical: centres are unit vectors, for
+    rows that are (Dhillon and Modha 2001).
     """
     centres = draw_rows(rows, clusters, generator=generator)
     for _ in range(iterations):
@@ -30,4 +37,6 @@ def kmeans(
         empty = (counts == 0).nonzero()[:, 0]
         if len(empty):
             centres[empty] = draw_rows(rows, len(empty), generator=generator)
+        if spherical:
+            centres = F.normalize(centres, dim=1)
     return centres

@@ -3,46 +3,73 @@
 Axes: N tokens of a step on all ranks, K codes, D latent width.
 """
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vqx.durations import Duration, steps_in
 from vqx.errors import ConfigError
-from vqx.quantizers.sampling import draw_rows
+from vqx.quantizers.sampling import JITTER, draw_rows, from_rank_zero
+from vqx.quantizers.schedule import StepState
 
-Policy = Literal["batch_vectors", "none"]
+Policy = Literal["batch_vectors", "usage_copies", "cvq", "none"]
+
+# CVQ: running mean of usage, and how fast a code stays put as its usage grows.
+CVQ_DECAY = 0.99
+CVQ_STEEPNESS = 10.0
 
 
-class Restart(nn.Module):
-    """Moves codes that are hardly used onto random latents of the current global batch.
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where a restart wants codes: entry <- (1 - share) entry + share vector.
+
+    codes (n,) int64, vectors (n, D), share () or (n,) in (0, 1].
+    """
+
+    codes: Tensor
+    vectors: Tensor
+    share: Tensor
+
+
+class Restart(StepState):
+    """Brings codes that are hardly used back to where latents are.
 
     Usage is counted, over all ranks, in a window of steps. The window closes at a multiple of
-    `interval` steps, once `threshold` times the mean count is at least one sighting (so a code is
-    never condemned for a window too short to have shown it); codes seen less than `threshold` times
-    the mean count are then dead: each becomes another random vector of this step's latents.
+    `interval` (steps, or text like "2 epochs"), once `threshold` times the mean count is at least
+    one sighting (so a code is never condemned for a window too short to have shown it); codes seen
+    less than `threshold` times the mean count are then dead.
+
+    "batch_vectors": each dead code becomes another random latent of this step's global batch
+    (Lancucki et al. 2020, arXiv 2005.08520; Dhariwal et al. 2020, arXiv 2005.00341).
+    "usage_copies": each becomes a copy of a living code, drawn by usage, with a little noise: of
+    two equal codes the second would never be nearest.
+    "cvq": every code moves toward a random latent, by a share that is near 1 for a code without use
+    and vanishes with its running usage p: exp(-10 K p / (1 - 0.99) - 0.001) (Zheng and Vedaldi
+    2023, arXiv 2307.15139, equations 4 to 6, random anchors). It has no use for `threshold`.
+    "none" counts and restarts nothing.
 
     A dead code held at most `threshold` / K of the tokens, so moving it costs the reconstruction
     next to nothing; at a threshold near 1 codes that are rare for good reason would be torn away
     from what they stand for at every interval. Long intervals come too late: the commitment term
-    draws all latents to the first few codes within a hundred steps.
-
-    policy "none" counts and restarts nothing. Usage and step count are in the checkpoint.
+    draws all latents to the first few codes within a hundred steps. Usage and step are in the
+    checkpoint.
     """
 
     usage: Tensor
     steps: Tensor
+    running: Tensor
 
     def __init__(
-        self, policy: Policy = "batch_vectors", *, interval: int = 10, threshold: float = 0.1
+        self, policy: Policy = "batch_vectors", *, interval: Duration = 10, threshold: float = 0.1
     ) -> None:
         super().__init__()
         if policy not in get_args(Policy):
             raise ConfigError(
-                f"restart.policy {policy!r}: use one of {', '.join(get_args(Policy))}"
+                f"restart policy {policy!r}: use one of {', '.join(get_args(Policy))}"
             )
-        if interval < 1:
-            raise ConfigError(f"restart.interval {interval}: use at least 1 step")
+        steps_in(interval, name="restart.interval", steps_per_epoch=1.0)
         if not 0 < threshold < 1:
             raise ConfigError(f"restart.threshold {threshold}: use a fraction between 0 and 1")
         self.policy = policy
@@ -50,60 +77,117 @@ class Restart(nn.Module):
         self.threshold = threshold
         self.register_buffer("usage", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        if policy == "cvq":
+            self.register_buffer("running", torch.zeros(0))
+        self._interval = interval if isinstance(interval, int) else 0
         # The step number again, where reading it needs no host synchronisation.
         self._step = 0
         self._candidates: list[Tensor] = []
         self.register_load_state_dict_post_hook(_read_step)
+
+    @property
+    def active(self) -> bool:
+        """Whether it ever moves a code."""
+        return self.policy != "none"
 
     def attach(self, codebook_size: int) -> None:
         """Make room for the usage of K codes; a restart serves one codebook."""
         if len(self.usage):
             raise ConfigError("a Restart serves one quantizer: give each its own")
         self.usage = torch.zeros(codebook_size, dtype=torch.int64)
+        if self.policy == "cvq":
+            self.running = torch.zeros(codebook_size)
         self.reset()
 
     def reset(self) -> None:
         """Forget all counts and steps, as after construction; call it after changing a setting."""
         self.usage.zero_()
         self.steps.zero_()
+        if self.policy == "cvq":
+            self.running.zero_()
+        self._interval = self.interval if isinstance(self.interval, int) else self._interval
         self._set_step(0)
 
-    @torch.compiler.disable  # the list grows: a compiled forward would be compiled anew each time
+    def set_epoch_length(self, steps: float) -> None:
+        """An epoch has `steps` optimizer steps."""
+        name = "restart.interval"
+        self._interval = steps_in(self.interval, name=name, steps_per_epoch=steps)
+        self._set_step(self._step)
+
     def observe(self, rows: Tensor) -> None:
         """Keep the latents (n, D) of a micro-batch of a step that is `collecting`."""
         if self.collecting:
             self._candidates.append(rows.detach())
 
     def step(
-        self, counts: Tensor, *, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor] | None:
-        """End a step of global `counts` (K,): dead codes (n,) and new vectors (n, D), if due."""
-        if self.policy == "none":
+        self, counts: Tensor, entries: Tensor, *, generator: torch.Generator | None = None
+    ) -> Moves | None:
+        """End a step of global `counts` (K,) of codes at `entries` (K, D): moves, if due."""
+        if not self.active:
             return None
-        candidates, due = self._candidates, self.collecting
+        if not self._interval:
+            steps_in(self.interval, name="restart.interval", steps_per_epoch=None)
+        candidates, due = self._candidates, self._due
         self.usage += counts
         self.steps += 1
+        if self.policy == "cvq":
+            share = counts / counts.sum().clamp(min=1)
+            self.running.lerp_(share.to(self.running), 1 - CVQ_DECAY)
         self._set_step(self._step + 1)
-        return self._close_window(candidates, generator) if due else None
+        if not due:
+            return None
+        if self.policy == "cvq":
+            return self._toward_anchors(candidates, generator)
+        return self._close_window(candidates, entries, generator)
 
     def _close_window(
-        self, candidates: list[Tensor], generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor] | None:
+        self, candidates: list[Tensor], entries: Tensor, generator: torch.Generator | None
+    ) -> Moves | None:
         fewest = self.threshold * self.usage.sum() / len(self.usage)
         if fewest < 1:
             return None
         dead = (self.usage < fewest).nonzero()[:, 0]
+        usage = self.usage.clone()
         self.usage.zero_()
         if not len(dead):
             return None
-        return dead, draw_rows(torch.cat(candidates), len(dead), generator=generator)
+        if self.policy == "batch_vectors":
+            vectors = draw_rows(torch.cat(candidates), len(dead), generator=generator)
+        else:
+            vectors = _copies(entries, usage, dead, generator)
+        return Moves(dead, vectors, torch.ones((), device=vectors.device))
+
+    def _toward_anchors(
+        self, candidates: list[Tensor], generator: torch.Generator | None
+    ) -> Moves | None:
+        self.usage.zero_()
+        size = len(self.running)
+        share = torch.exp(-CVQ_STEEPNESS * size * self.running / (1 - CVQ_DECAY) - 1e-3)
+        codes = torch.arange(size, device=share.device)
+        return Moves(codes, draw_rows(torch.cat(candidates), size, generator=generator), share)
 
     def _set_step(self, step: int) -> None:
         self._step = step
-        # A flag rather than a comparison in `observe`: a compiled forward is specialised on it, and
-        # would be compiled anew for every value of a counter.
-        self.collecting = self.policy != "none" and (step + 1) % self.interval == 0
+        self._due = self.active and self._interval > 0 and (step + 1) % self._interval == 0
+        self.collecting = self._due and self.policy != "usage_copies"
         self._candidates = []
+
+
+def _copies(
+    entries: Tensor, usage: Tensor, dead: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Living codes drawn by `usage` (K,), one for each of `dead` (n,), with noise; (n, D).
+
+    Rank 0 draws for all.
+    """
+    share = usage.double()
+    share[dead] = 0
+    device = generator.device if generator is not None else share.device
+    drawn = torch.multinomial(share.to(device), len(dead), replacement=True, generator=generator)
+    noise = torch.randn((len(dead), entries.shape[1]), generator=generator, device=device)
+    originals = entries[from_rank_zero(drawn, entries.device)]
+    noise = from_rank_zero(noise, entries.device)
+    return originals + JITTER * originals.square().mean().sqrt() * noise
 
 
 def _read_step(restart: Restart, _: object) -> None:

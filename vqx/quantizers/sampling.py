@@ -23,7 +23,7 @@ def draw_rows(rows: Tensor, count: int, *, generator: torch.Generator | None = N
     first, total = _position(rows)
     if total == 0:
         raise ValueError("no rows to draw from on any rank")
-    indices = _from_rank_zero(_draw_indices(total, count, generator), rows.device) - first
+    indices = from_rank_zero(_draw_indices(total, count, generator), rows.device) - first
     mine = (indices >= 0) & (indices < len(rows))
     drawn = rows.new_zeros(count, rows.shape[1])
     drawn[mine] = rows[indices[mine]]
@@ -31,7 +31,7 @@ def draw_rows(rows: Tensor, count: int, *, generator: torch.Generator | None = N
     if count > total:
         noise = _draw_normal((count - total, rows.shape[1]), generator)
         size = JITTER * drawn.square().mean().sqrt()
-        drawn[total:] += size * _from_rank_zero(noise, rows.device)
+        drawn[total:] += size * from_rank_zero(noise, rows.device)
     return drawn
 
 
@@ -55,7 +55,7 @@ def _draw_normal(shape: tuple[int, int], generator: torch.Generator | None) -> T
     return torch.randn(shape, generator=generator, device=device)
 
 
-def _from_rank_zero(x: Tensor, device: torch.device) -> Tensor:
+def from_rank_zero(x: Tensor, device: torch.device) -> Tensor:
     """Rank 0's `x` on every rank, so that ranks agree even where their generators do not."""
     x = x.to(device)
     return sum_over_ranks(x if rank() == 0 else torch.zeros_like(x))

@@ -3,17 +3,15 @@
 Axes: N tokens, K codes, D latent width.
 """
 
-from typing import Literal, get_args
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqx.errors import ConfigError
-from vqx.quantizers.codebook import CodebookQuantizer
+from vqx.quantizers.codebook import CodebookQuantizer, Distance, require_weights
+from vqx.quantizers.distortion import distortion
+from vqx.quantizers.estimator import Estimator
+from vqx.quantizers.initialization import Init
+from vqx.quantizers.orthogonal import OrthogonalPenalty
 from vqx.quantizers.restart import Restart
-
-Init = Literal["uniform", "normal", "batch", "kmeans"]
 
 
 class VQ(CodebookQuantizer):
@@ -21,8 +19,7 @@ class VQ(CodebookQuantizer):
 
     Loss |sg(z) - q|^2 + commitment |z - sg(q)|^2, means over elements (equation 3). `beta_legacy`
     puts the weight on the first, the codebook term, as much published code does by mistake.
-    init: "uniform" in +-1/K, "normal" of standard deviation D^-1/2, "batch" random latents of the
-    first global batch, "kmeans" their cluster centres.
+    orthogonal: weight of OrthogonalPenalty. The other switches are CodebookQuantizer's.
     """
 
     commitment_weight: float
@@ -36,32 +33,32 @@ class VQ(CodebookQuantizer):
         commitment: float = 0.25,
         beta_legacy: bool = False,
         init: Init = "uniform",
+        distance: Distance = "euclidean",
+        estimator: Estimator = "ste",
         restart: Restart | bool | None = True,
+        orthogonal: float = 0.0,
     ) -> None:
-        if init not in get_args(Init):
-            raise ConfigError(f"VQ init {init!r}: use one of {', '.join(get_args(Init))}")
         super().__init__(
             codebook_size,
             latent_channels,
-            commitment=commitment,
-            data_init=init if init in ("batch", "kmeans") else None,
+            init=init,
+            distance=distance,
+            estimator=estimator,
             restart=restart,
         )
+        require_weights(commitment=commitment)
         self.commitment_weight = 1.0 if beta_legacy else commitment
         self.codebook_weight = commitment if beta_legacy else 1.0
-        codebook = torch.empty(codebook_size, latent_channels)
-        if init == "uniform":
-            nn.init.uniform_(codebook, -1 / codebook_size, 1 / codebook_size)
-        else:
-            nn.init.normal_(codebook, std=latent_channels**-0.5)
-        self.codebook = nn.Parameter(codebook)
+        self.orthogonal = OrthogonalPenalty(orthogonal)
+        self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
+        self.reset_parameters()
 
     def loss(self, z: Tensor, q: Tensor) -> Tensor:
-        """Codebook and commitment term () of z, q (N, D)."""
-        codebook, commitment = F.mse_loss(q, z.detach()), F.mse_loss(z, q.detach())
-        return self.codebook_weight * codebook + self.commitment_weight * commitment
+        """Codebook and commitment term () of z, q (N, D), and the orthogonal penalty."""
+        weights = {"commitment": self.commitment_weight, "codebook": self.codebook_weight}
+        return distortion(z, q, **weights) + self.orthogonal(self.codebook)
 
     @torch.no_grad()
-    def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor) -> None:
+    def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor, share: Tensor) -> None:
         """Set the entries of `codes` (n,) to `vectors` (n, D); there are no counts to set."""
         self.codebook[codes] = vectors
