@@ -1,6 +1,7 @@
 """Numbers as they are written."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,10 @@ BY_KEY = {column.key: column for column in COLUMNS}
         ("time", 3 * 3600 + 5 * 60 + 7, "3 h 5 min"),
         ("time", 0.2, "0 s"),
         ("memory", 3 * 2**30, "3.00"),
+        ("codes", 64000, "64000"),
+        ("codes", 2**18, "262144"),
+        ("codes", 2**36, "2^36"),
+        ("codes", 1, "1"),
     ],
 )
 def test_formats(key: str, value: float, text: str) -> None:
@@ -65,3 +70,28 @@ def test_rfid_has_its_column_even_if_nobody_has_it_but_fd_vgg16_has_not() -> Non
     assert "rfid" in keys
     assert "fd_vgg16" not in keys
     assert "fd_vgg16" in [c.key for c in filled(COLUMNS, [result_of(config_of())])]
+
+
+def test_codebooks_and_bit_entropy_are_shown_where_some_run_has_them() -> None:
+    def keys(result: dict[str, Any]) -> set[str]:
+        return {c.key for c in filled(columns_of([result]), [result])}
+
+    result = result_of(config_of())
+    assert not {"codebooks", "bit_entropy"} & keys(result)
+    result["model"]["codebooks"] = 1
+    assert "codebooks" not in keys(result)
+    result["model"]["codebooks"] = 4
+    result["metrics"]["bit_entropy"] = {"value": 0.9, "stamp": "s", "better": "higher"}
+    assert {"codebooks", "bit_entropy"} <= keys(result)
+
+
+def test_soft_numbers_have_columns_of_their_own_after_all_others() -> None:
+    result = result_of(config_of())
+    for key in ("soft_psnr", "soft_fd_new", "fd_new"):
+        result["metrics"][key] = {"value": 31.0, "stamp": "s", "better": "higher"}
+    columns = columns_of([result])
+    metrics = [column.key for column in columns if column.is_metric]
+    assert metrics[-2:] == ["soft_psnr", "soft_fd_new"]
+    assert metrics.index("fd_new") == len(metrics) - 3
+    soft = next(column for column in columns if column.key == "soft_psnr")
+    assert (soft.header, soft.value(result), soft.default) == ("soft PSNR ↑ dB", 31.0, False)

@@ -77,6 +77,38 @@ def test_soft_codes_and_left_out_images_are_said(tmp_path: Path) -> None:
     assert "2 unreadable images left out of the evaluation" in texts
 
 
+def test_soft_numbers_are_a_note_with_both_and_never_in_the_table(tmp_path: Path) -> None:
+    for seed, psnr in enumerate((30.0, 32.0)):
+        config = config_of("vq", seed=seed)
+        result = result_of(config, psnr=12.5)
+        result["model"]["discrete"] = False
+        result["metrics"]["soft_psnr"] = {"value": psnr, "stamp": "mixture", "better": "higher"}
+        write_run(tmp_path, config, result=result)
+    write_run(tmp_path, config_of("ema"))
+    table = table_of(tmp_path)
+    assert not any("soft" in title for title in table.header)
+    texts = [note.text for note in table.notes if note.about == "vq"]
+    assert any(text.endswith("mixture: PSNR 31.00 dB (12.50 from codes)") for text in texts)
+    assert not any("soft" in note.about for note in table.notes)
+    asked = table_of(tmp_path, columns=["psnr", "soft_psnr"])
+    assert asked.header[1:3] == ("PSNR ↑ dB", "soft PSNR ↑ dB")
+    assert [row[2].text for row in asked.rows] == ["-", "31.00"]
+    assert [n.text for n in asked.notes if n.about == "soft PSNR"] == ["mixture"]
+
+
+def test_usage_of_a_huge_codebook_is_missing_for_a_reason(tmp_path: Path) -> None:
+    config = config_of("vq")
+    result = result_of(config)
+    result["metrics"]["bit_entropy"] = {"value": 0.9, "stamp": "digits", "better": "higher"}
+    del result["metrics"]["usage"]
+    result["missing"]["usage"] = "undefined for 68,719,476,736 codes: see bit_entropy"
+    write_run(tmp_path, config, result=result)
+    write_run(tmp_path, config_of("ema"))
+    notes = [note for note in table_of(tmp_path).notes if "missing" in note.text]
+    assert any(note.text.startswith("missing in vq: undefined for 68,719") for note in notes)
+    assert not any(note.about == "bit entropy" for note in notes)
+
+
 def test_equal_protocols_are_said_once(tmp_path: Path) -> None:
     write_run(tmp_path, config_of())
     assert [n.about for n in table_of(tmp_path).notes if "mean on [0, 1]" in n.text] == ["L1, L2"]

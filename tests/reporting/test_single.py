@@ -54,3 +54,16 @@ def test_left_out_images_devices_and_soft_codes() -> None:
     assert "5 unreadable left out: 0.png, 1.png, 2.png, ..." in text
     assert "not discrete" in text
     assert "on 2 x H200, 3.00 GiB" in text
+
+
+def test_codebooks_and_both_numbers_of_a_mixture() -> None:
+    result = result_of(config_of("ema"), psnr=12.5)
+    result["model"] |= {"codebooks": 8, "discrete": False}
+    stamp = "the decoder saw the continuous mixture, not codes"
+    result["metrics"]["soft_psnr"] = {"value": 31.0, "stamp": stamp, "better": "higher"}
+    lines = result_table(result, width=160).splitlines()
+    (hard,) = [line for line in lines if line.startswith("PSNR")]
+    (soft,) = [line for line in lines if line.startswith("soft PSNR")]
+    assert hard.split()[2] == "12.50"
+    assert (soft.split()[3], soft.endswith(stamp)) == ("31.00", True)
+    assert any("parameters, 8 x 1,024 codes" in line for line in lines)

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vqx.metrics import Measurement
+from vqx.training.evaluation import Evaluation
 from vqx.training.pictures import (
     AMPLIFIED,
-    plot_codebook_use,
     plot_curves,
+    plot_use,
     reconstruction_grid,
     save_picture,
 )
@@ -41,8 +43,17 @@ def test_plots_are_whole_pictures(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     plot_curves(metrics, tmp_path / "curves.png")
-    plot_codebook_use(torch.tensor([5, 0, 1]), tmp_path / "use.png", usage=2 / 3, perplexity=1.6)
-    for name in ("curves.png", "use.png"):
+    uses = {
+        "use.png": (torch.tensor([[5, 0, 1]]), None),
+        "uses.png": (torch.randint(9, (4, 30)), None),
+        "bits.png": (None, torch.rand(1, 36)),
+        "several.png": (None, torch.rand(3, 24)),
+    }
+    for name, (counts, bits) in uses.items():
+        keys = ("bit_entropy",) if counts is None else ("usage", "perplexity")
+        found = {key: Measurement(0.5, "stamp", "higher") for key in keys}
+        plot_use(Evaluation(found, counts, bits, 6, 1, (), 0.1), tmp_path / name)
+    for name in ("curves.png", *uses):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 500
             assert len(set(picture.convert("L").get_flattened_data())) > 10

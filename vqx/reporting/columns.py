@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vqx.runs.durations import duration
 
 ABSENT = "-"
+# Prefix of what was measured on a quantizer's continuous latents instead of decode(codes).
+SOFT = "soft_"
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -16,7 +18,8 @@ class Column:
     """A number of a run. `place` is its path in result.json, `metrics` ones carry a stamp.
 
     `write` gives the text of a value already multiplied by `scale`; with `spread`, of a standard
-    deviation too. `always`: shown even if no run has it.
+    deviation too. `always`: shown even if no run has it. `unless`: shown only if some run has
+    another value. `by_nature`: a run without it lacks nothing that could have been measured.
     """
 
     key: str
@@ -29,6 +32,8 @@ class Column:
     spread: bool = True
     always: bool = True
     default: bool = True
+    unless: float | None = None
+    by_nature: bool = False
 
     @property
     def is_metric(self) -> bool:
@@ -67,6 +72,12 @@ def _count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def _codes(value: float) -> str:
+    """A number of codes; a large power of two as such."""
+    bits = math.log2(value) if value > 0 else 0.0
+    return f"2^{bits:.0f}" if bits.is_integer() and bits > 20 else f"{value:.0f}"
+
+
 def _significant(value: float) -> str:
     return f"{value:.4g}"
 
@@ -85,9 +96,11 @@ def _plain(
 
 
 COLUMNS = (
-    _plain("codes", "codes", "model.codebook_size", fixed(0), spread=False),
+    _plain("codes", "codes", "model.codebook_size", _codes, spread=False),
+    _plain("codebooks", "codebooks", "model.codebooks", fixed(0), spread=False, unless=1.0),
     _metric("usage", "usage", 1, "higher", unit="%", scale=100),
     _metric("perplexity", "perplexity", 1, "higher"),
+    _metric("bit_entropy", "bit entropy", 3, "higher", always=False, by_nature=True),
     _metric("l1", "L1", 4, "lower"),
     _metric("l2", "L2", 5, "lower"),
     _metric("psnr", "PSNR", 2, "higher", unit="dB"),
@@ -115,20 +128,25 @@ COLUMNS = (
 
 def filled(columns: Sequence[Column], results: Sequence[Mapping[str, Any]]) -> list[Column]:
     """The usual columns, and those others that some result has a number for."""
-    return [
-        column
-        for column in columns
-        if (column.default and column.always)
-        or any(column.value(result) is not None for result in results)
-    ]
+    return [column for column in columns if _is_filled(column, results)]
+
+
+def _is_filled(column: Column, results: Sequence[Mapping[str, Any]]) -> bool:
+    if column.default and column.always and column.unless is None:
+        return True
+    return any(column.value(result) not in (None, column.unless) for result in results)
 
 
 def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """All columns that can be shown, in order; metrics this version does not know come last."""
+    """All columns that can be shown, in order; metrics this version does not know come last.
+
+    What was measured on continuous latents follows all that was measured on codes.
+    """
     metrics: dict[str, Mapping[str, Any]] = {}
     for result in results:
         metrics.update(result.get("metrics") or {})
-    known = {column.key for column in COLUMNS}
+    known = {column.key: column for column in COLUMNS}
+    soft = sorted(key for key in metrics if key.startswith(SOFT))
     new = [
         Column(
             key=key,
@@ -137,7 +155,21 @@ def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
             write=_significant,
             better=metrics[key].get("better"),
         )
-        for key in sorted(set(metrics) - known)
+        for key in sorted(set(metrics) - set(known) - set(soft))
     ]
     end = max(i for i, column in enumerate(COLUMNS) if column.is_metric) + 1
-    return [*COLUMNS[:end], *new, *COLUMNS[end:]]
+    hard = [*COLUMNS[:end], *new]
+    return [*hard, *(soft_column(c) for c in hard if SOFT + c.key in soft), *COLUMNS[end:]]
+
+
+def soft_column(column: Column) -> Column:
+    """The column of the same metric, measured on continuous latents: shown when asked for."""
+    return replace(
+        column,
+        key=SOFT + column.key,
+        title=f"soft {column.title}",
+        place=("metrics", SOFT + column.key),
+        always=False,
+        default=False,
+        by_nature=True,
+    )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqx.config import identity
-from vqx.reporting.columns import Column
+from vqx.reporting.columns import Column, soft_column
 from vqx.reporting.frame import Frame, Row, seed_of
 from vqx.reporting.naming import choice_name, flat_nodes
 from vqx.reporting.stamps import Stamps, images_in
+from vqx.reporting.statistics import summarize
 from vqx.runs.durations import duration
 from vqx.runs.reading import Run
 from vqx.runs.status import State
@@ -123,7 +124,7 @@ def notes_of(
     metrics = [column for column in columns if column.is_metric]
     return [
         *_state_notes(rows),
-        *_fault_notes(rows),
+        *_fault_notes(rows, metrics),
         *_confounds(rows),
         *(note for column in metrics for note in _missing_notes(column, rows)),
         *_stamp_notes(metrics, stamps),
@@ -164,19 +165,36 @@ def _state(run: Run) -> str:
     return f"{seed}{run.state}{step}{': ' + note if note else ''} ({run.folder.path})"
 
 
-def _fault_notes(rows: Sequence[Row]) -> list[Note]:
+def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:
     """What a number alone does not tell: soft codes, images left out."""
     notes = []
     for row in rows:
         if any((r.get("model") or {}).get("discrete") is False for r in row.results):
             text = "not discrete: trained on soft codes; all numbers are of decode(codes)"
-            notes.append(Note(row.label, text))
+            notes.append(Note(row.label, text + _soft_numbers(row, metrics)))
         if left_out := {len((r.get("data") or {}).get("left_out") or []) for r in row.results} - {
             0
         }:
             count = " or ".join(map(str, sorted(left_out)))
             notes.append(Note(row.label, f"{count} unreadable images left out of the evaluation"))
     return notes
+
+
+def _soft_numbers(row: Row, metrics: Sequence[Column]) -> str:
+    """Each metric shown once more, as measured on what the decoder was trained on."""
+    pairs = []
+    for column in metrics:
+        texts = [_mean(c, row.results) for c in (column, soft_column(column))]
+        if None not in texts:
+            unit = f" {column.unit}" if column.unit else ""
+            pairs.append(f"{column.title} {texts[1]}{unit} ({texts[0]} from codes)")
+    return f"; from the continuous mixture: {', '.join(pairs)}" if pairs else ""
+
+
+def _mean(column: Column, results: Sequence[Mapping[str, Any]]) -> str | None:
+    values = [value for result in results if (value := column.value(result)) is not None]
+    summary = summarize(values)
+    return None if summary is None else column.text(summary.mean)
 
 
 def _confounds(rows: Sequence[Row]) -> list[Note]:
@@ -196,6 +214,8 @@ def _confounds(rows: Sequence[Row]) -> list[Note]:
 
 def _missing_notes(column: Column, rows: Sequence[Row]) -> list[Note]:
     """Why a metric is not there, and how to get it."""
+    if column.by_nature:
+        return []
     reasons: dict[str, list[str]] = {}
     for row in rows:
         lacking = [result for result in row.results if column.value(result) is None]

@@ -1,12 +1,13 @@
 """The evaluation pass: every image once, on one rank, from its codes alone.
 
-Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w).
+Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w) or (B, h, w, Q).
 """
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,13 +19,25 @@ from vqx.training.progress import progress_of
 from vqx.training.step import to_float
 from vqx.training.world import World
 
+# Key and stamp of what is measured on a quantizer's continuous latents, where codes do not give
+# them. Such a number is no other quantizer's rival, so it never shares a key with theirs.
+SOFT = "soft_"
+SOFT_STAMP = "the decoder saw the continuous mixture, not codes"
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The measurements over a whole evaluation set, equal on every rank."""
+    """The measurements over a whole evaluation set, equal on every rank.
+
+    `counts` (Q, K) int64: how often each code was used; None where there are too many codes to
+    count, then `bit_entropies` (Q, b) has the entropy of each binary digit of a code, in bits.
+    `tokens`: latent positions of all images.
+    """
 
     measurements: dict[str, Measurement]
-    counts: Tensor  # (K,) int64: how often each code was used
+    counts: Tensor | None
+    bit_entropies: Tensor | None
+    tokens: int
     images: int
     left_out: tuple[str, ...]  # names of unreadable images
     seconds: float
@@ -41,6 +54,12 @@ def reconstruct(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
     return to_uint8(tokenizer.detokenize(codes)), codes
 
 
+def reconstruct_softly(tokenizer: Tokenizer, images: Tensor) -> Tensor:
+    """uint8 reconstruction of uint8 `images` from the quantizer's latents, whatever its codes."""
+    reconstruction, _ = tokenizer(to_float(images))
+    return to_uint8(reconstruction)
+
+
 @torch.no_grad()
 def evaluate(
     tokenizer: Tokenizer,
@@ -54,13 +73,15 @@ def evaluate(
 ) -> Evaluation:
     """Measure `tokenizer` in eval mode and float32 on the evaluation images of `data`.
 
-    `metrics` are on the device, CodebookUse among them. `check_stop` is called before each batch,
-    equally often on every rank, and may raise.
+    `metrics` are on the device, CodebookUse among them. All are of decode(codes); for a quantizer
+    that is not discrete the image metrics are measured on its own latents too, as `soft_<key>`.
+    `check_stop` is called before each batch, equally often on every rank, and may raise.
     """
     start = time.perf_counter()
     was_training = tokenizer.training
     tokenizer.eval()
-    for metric in metrics:
+    soft = [] if tokenizer.quantizer.discrete else _copies(metrics)
+    for metric in (*metrics, *soft):
         metric.reset()
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
@@ -72,13 +93,19 @@ def evaluate(
                 fake, codes = reconstruct(tokenizer, real)
                 for metric in metrics:
                     metric.update(real, fake, codes)
+                if soft:
+                    fake = reconstruct_softly(tokenizer, real)
+                for metric in soft:
+                    metric.update(real, fake, codes)
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
-    measurements = _merged(metrics)
+    measurements = _merged(metrics) | _renamed(_merged(soft))
     return Evaluation(
         measurements,
         use.counts,
+        use.bit_entropies,
+        use.tokens,
         images=len(data.evaluation) - len(left_out),
         left_out=left_out,
         seconds=time.perf_counter() - start,
@@ -92,3 +119,15 @@ def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:
         metric.merge()
         measurements.update(metric.compute())
     return measurements
+
+
+def _copies(metrics: Sequence[Metric]) -> list[Metric]:
+    """The image metrics once more: sums of their own after a reset, the same networks."""
+    return [copy.copy(metric) for metric in metrics if not isinstance(metric, CodebookUse)]
+
+
+def _renamed(measurements: dict[str, Measurement]) -> dict[str, Measurement]:
+    return {
+        f"{SOFT}{key}": replace(measurement, stamp=f"{SOFT_STAMP}; {measurement.stamp}")
+        for key, measurement in measurements.items()
+    }

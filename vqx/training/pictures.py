@@ -1,6 +1,6 @@
 """Pictures in a run's folder: reconstructions, codebook use and loss curves.
 
-Shapes: images uint8 (B, C, H, W).
+Shapes: images uint8 (B, C, H, W); Q codebooks of K codes, with b binary digits.
 """
 
 import json
@@ -13,11 +13,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from vqx.runs.files import atomic_file
+from vqx.training.evaluation import Evaluation
 
 AMPLIFIED = 3  # a good reconstruction differs too little to be seen
 _GAP = 4
 _MARGIN = 92
 _MINIMUM_SIDE = 96
+_BLUE, _RED = "#4477AA", "#BB5566"
 
 
 def reconstruction_grid(real: Tensor, fake: Tensor) -> Image.Image:
@@ -56,21 +58,68 @@ def save_picture(image: Image.Image, path: Path) -> None:
         image.save(file, format="PNG")
 
 
+def plot_use(evaluation: Evaluation, path: Path) -> None:
+    """How the evaluation set used the codebooks: code by code, or where they are too many, bits."""
+    if evaluation.counts is not None:
+        values = {key: evaluation.values[key] for key in ("usage", "perplexity")}
+        plot_codebook_use(evaluation.counts, path, **values)
+    elif evaluation.bit_entropies is not None:
+        plot_bit_entropies(evaluation.bit_entropies, path)
+
+
 def plot_codebook_use(counts: Tensor, path: Path, *, usage: float, perplexity: float) -> None:
-    """Share of tokens of each code, most used first, on a logarithmic axis."""
-    shares = np.sort(counts.cpu().numpy().astype(np.float64))[::-1]
-    shares = shares / max(1.0, shares.sum())
+    """Share of tokens of each code, most used first, on a logarithmic axis; `counts` (Q, K).
+
+    Several codebooks are lines, the first one darkest.
+    """
+    shares = np.sort(counts.cpu().numpy().astype(np.float64), axis=1)[:, ::-1]
+    shares = shares / np.maximum(1.0, shares.sum(1, keepdims=True))
+    codebooks, codes = shares.shape
     figure, axes = _figure()
-    axes.fill_between(np.arange(1, len(shares) + 1), shares, step="mid", color="#4477AA", lw=0)
-    axes.axhline(1 / len(shares), color="#BB5566", lw=1, ls="--", label="uniform use")
+    places = np.arange(1, codes + 1)
+    if codebooks == 1:
+        axes.fill_between(places, shares[0], step="mid", color=_BLUE, lw=0)
+    else:
+        _plot_lines(axes, places, np.where(shares > 0, shares, np.nan))
+    axes.axhline(1 / codes, color=_RED, lw=1, ls="--", label="uniform use")
+    of = f"{codebooks} x {codes:,}" if codebooks > 1 else f"{codes:,}"
     axes.set(
         yscale="log",
         xlabel="codes, most used first",
         ylabel="share of tokens",
-        title=f"{len(shares)} codes: usage {usage:.1%}, perplexity {perplexity:.0f}",
+        title=f"{of} codes: usage {usage:.1%}, perplexity {perplexity:.0f}",
     )
     axes.legend(frameon=False)
     _save(figure, path)
+
+
+def plot_bit_entropies(entropies: Tensor, path: Path) -> None:
+    """Entropy of each binary digit of the code; `entropies` (Q, b) in bits."""
+    values = entropies.cpu().numpy()
+    codebooks, digits = values.shape
+    figure, axes = _figure()
+    places = np.arange(digits)
+    if codebooks == 1:
+        axes.bar(places, values[0], color=_BLUE)
+    else:
+        _plot_lines(axes, places, values)
+        axes.legend(frameon=False)
+    of = f"{codebooks} codebooks" if codebooks > 1 else "codes"
+    axes.set(
+        ylim=(0, 1.02),
+        xlabel="binary digit of the code, lowest first",
+        ylabel="entropy, bits",
+        title=f"{of} of {digits} bits: mean entropy of a bit {values.mean():.3f}",
+    )
+    _save(figure, path)
+
+
+def _plot_lines(axes: Any, places: NDArray[Any], values: NDArray[Any]) -> None:
+    """A line for each of the codebooks, the first and the last named."""
+    last = len(values) - 1
+    for index, line in enumerate(values):
+        name = f"codebook {index + 1}" if index in (0, last) else None
+        axes.plot(places, line, color=_BLUE, alpha=1 - 0.75 * index / last, label=name)
 
 
 def plot_curves(metrics_file: Path, path: Path) -> None:
@@ -78,7 +127,7 @@ def plot_curves(metrics_file: Path, path: Path) -> None:
     lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
     figure, axes = _figure()
     for name, color, style in (
-        ("l1", "#4477AA", "-"),
+        ("l1", _BLUE, "-"),
         ("l2", "#228833", "-"),
         ("loss", "#222222", ":"),
     ):
@@ -89,8 +138,8 @@ def plot_curves(metrics_file: Path, path: Path) -> None:
     psnr = [(x["step"], x["psnr"]) for x in lines if x["kind"] == "evaluate" and "psnr" in x]
     if psnr:
         right = axes.twinx()
-        right.plot(*zip(*psnr, strict=True), "o-", color="#BB5566", label="PSNR (evaluation)")
-        right.set_ylabel("evaluation PSNR, dB", color="#BB5566")
+        right.plot(*zip(*psnr, strict=True), "o-", color=_RED, label="PSNR (evaluation)")
+        right.set_ylabel("evaluation PSNR, dB", color=_RED)
         right.spines[["top"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _save(figure, path)

@@ -19,11 +19,12 @@ def result_of(
 ) -> dict[str, Any]:
     """Everything about the metrics of an evaluated tokenizer, cost aside.
 
+    A token is a latent position; each of the Q codebooks gives a code to it.
     `replaced` names the training images that could not be read.
     """
     quantizer = experiment.tokenizer.quantizer
-    tokens = int(evaluation.counts.sum())
-    tokens_per_image = tokens // max(1, evaluation.images)
+    tokens_per_image = evaluation.tokens // max(1, evaluation.images)
+    bits_per_token = quantizer.codebooks * math.log2(quantizer.codebook_size)
     data = experiment.data
     return {
         "version": vqx.__version__,
@@ -34,17 +35,18 @@ def result_of(
         "model": {
             "parameters": sum(p.numel() for p in experiment.tokenizer.parameters()),
             "codebook_size": quantizer.codebook_size,
+            "codebooks": quantizer.codebooks,
             "latent_channels": quantizer.latent_channels,
             "discrete": quantizer.discrete,
             "tokens_per_image": tokens_per_image,
-            "bits_per_image": tokens_per_image * math.log2(quantizer.codebook_size),
+            "bits_per_image": tokens_per_image * bits_per_token,
         },
         "data": {
             "name": data.name,
             "split": data.evaluation.split,
             "description": data.evaluation.description,
             "images": evaluation.images,
-            "tokens": tokens,
+            "tokens": evaluation.tokens,
             "left_out": list(evaluation.left_out),
             "replaced_in_training": list(replaced),
         },
