@@ -53,6 +53,7 @@ def test_the_order_of_overrides_does_not_count(order):
         "trainer.log_every=1",
         "trainer.evaluate_every=null",
         "trainer.checkpoint_every=7",
+        "trainer.collapse_floor=null",
         "logger=wandb",
         "results=/elsewhere",
         "cache_dir=/elsewhere",

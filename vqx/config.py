@@ -35,6 +35,7 @@ NOT_IDENTITY = (
     "trainer.evaluate_every",
     "trainer.checkpoint_every",
     "trainer.evaluation_batch_size",
+    "trainer.collapse_floor",
 )
 _NOT_IDENTITY = re.compile("|".join(translate(pattern) for pattern in NOT_IDENTITY))
 SIGNATURE_LENGTH = 10

@@ -107,11 +107,17 @@ def _record_failure(folder: "RunFolder", error: Exception, *, sweeping: bool) ->
 
 def _show_result(folder: "RunFolder") -> None:
     from vqx.reporting.single import result_table
+    from vqx.runs.reading import Run, read_run
+    from vqx.runs.status import State
 
     first_rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     result = folder.read_result()
     if first_rank and result is not None:
-        print(f"\n{result_table(result)}\n\n{folder.path}")
+        print(f"\n{result_table(result)}\n")
+        run = read_run(folder.path)
+        if isinstance(run, Run) and run.state is State.COLLAPSED:
+            print(f"collapsed: {run.note}")
+        print(folder.path)
 
 
 def main() -> None:

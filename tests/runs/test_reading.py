@@ -58,9 +58,7 @@ def test_a_rank_that_failed_before_the_status_did(tmp_path: Path) -> None:
     assert (run.state, run.note) == (State.FAILED, "OSError: gone")
 
 
-@pytest.mark.parametrize(
-    "state", [State.QUEUED, State.FAILED, State.DIVERGED, State.INTERRUPTED, State.COLLAPSED]
-)
+@pytest.mark.parametrize("state", [State.QUEUED, State.FAILED, State.DIVERGED, State.INTERRUPTED])
 def test_other_states_are_as_written(tmp_path: Path, state: State) -> None:
     path = write_run(tmp_path, config_of(), state=state, message="why", heartbeat=0.0)
     run = _read(path)
@@ -79,8 +77,9 @@ def test_a_collapsed_run_keeps_state_and_numbers(tmp_path: Path) -> None:
     assert (run.state, run.result) == (State.COLLAPSED, {"metrics": {}})
 
 
-def test_done_without_a_result_is_not_done(tmp_path: Path) -> None:
-    path = write_run(tmp_path, config_of())
+@pytest.mark.parametrize("state", [State.DONE, State.COLLAPSED])
+def test_ended_without_a_result_is_not_done(tmp_path: Path, state: State) -> None:
+    path = write_run(tmp_path, config_of(), state=state, result={"metrics": {}})
     (path / "result.json").unlink()
     run = _read(path)
     assert (run.state, run.note) == (State.FAILED, "its result.json is gone: run it again")

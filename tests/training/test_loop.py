@@ -2,7 +2,7 @@
 
 import pytest
 
-from vqx.training.loop import Plan
+from vqx.training.plan import Plan
 
 
 def test_the_end_is_logged_and_saved_but_not_evaluated_twice():

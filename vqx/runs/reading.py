@@ -152,7 +152,7 @@ def _state(
         return State.QUEUED, "no status yet"
     if status.state == State.RUNNING:
         return _alive(folder, status, now)
-    if status.state == State.DONE:
+    if status.state in (State.DONE, State.COLLAPSED):
         return State.FAILED, "its result.json is gone: run it again"
     return status.state, status.message or _last_line(folder.error)
 

@@ -88,12 +88,15 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     torch.manual_seed(int(config["seed"]))
     tokenizer = build_tokenizer(config, image_channels=data.channels)
     check_downsampling(tokenizer, data)
+    tokenizer.quantizer.set_epoch_length(len(data.train) / settings.batch_size)
     check_contracts(tokenizer.quantizer, device=device)
     losses = construct(config["loss"], what="loss").to(device)
     size = (data.image_size, data.image_size)
     configured, missing = build_metrics(config["metrics"], device=device, image_size=size)
-    codebook_use = CodebookUse(tokenizer.quantizer.codebook_size).to(device)
+    quantizer = tokenizer.quantizer
+    codebook_use = CodebookUse(quantizer.codebook_size, quantizer.codebooks).to(device)
     metrics: list[Metric] = [codebook_use, *configured]
+    missing |= codebook_use.missing
     memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
     tokenizer = tokenizer.to(device).to(memory_format=memory_format)
     return Experiment(config, settings, data, tokenizer, losses, metrics, missing)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from vqx.data import train_batches
-from vqx.durations import steps_in
 from vqx.errors import Diverged, Interrupted
 from vqx.metrics import Metric
 from vqx.training.checkpoints import save
 from vqx.training.evaluation import Evaluation, evaluate
 from vqx.training.experiment import Experiment
+from vqx.training.plan import Plan
 from vqx.training.progress import ProgressBar, clock
 from vqx.training.record import Record
 from vqx.training.schedule import learning_rate
@@ -32,50 +32,6 @@ from vqx.training.step import (
     train_step,
 )
 from vqx.training.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Intervals in optimizer steps; None means only at the end."""
-
-    steps: int
-    log_every: int
-    evaluate_every: int | None
-    checkpoint_every: int | None
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> "Plan":
-        """The settings' intervals, epochs turned into steps of this data set."""
-        settings = experiment.settings
-        epoch = len(experiment.data.train) / settings.batch_size
-        names = ("steps", "log_every", "evaluate_every", "checkpoint_every")
-        given = {n: d for n in names if (d := getattr(settings, n)) is not None}
-        values = {
-            n: steps_in(d, name=f"trainer.{n}", steps_per_epoch=epoch) for n, d in given.items()
-        }
-        steps, log_every = values["steps"], values["log_every"]
-        return cls(steps, log_every, values.get("evaluate_every"), values.get("checkpoint_every"))
-
-    def evaluates_at(self, step: int) -> bool:
-        """Whether an evaluation is due after `step` steps; the one at the end is not counted."""
-        return _due(self.evaluate_every, step) and step < self.steps
-
-    def saves_at(self, step: int) -> bool:
-        """Whether a checkpoint is due after `step` steps, the end included."""
-        return step == self.steps or _due(self.checkpoint_every, step)
-
-    def logs_at(self, step: int) -> bool:
-        """Whether a log line is due after `step` steps, the end included."""
-        return step == self.steps or _due(self.log_every, step)
-
-    def evaluations_left(self, step: int) -> int:
-        """Evaluations still to come after `step` steps, the one at the end included."""
-        every = self.evaluate_every
-        return 1 + (max(0, (self.steps - 1) // every - step // every) if every else 0)
-
-
-def _due(every: int | None, step: int) -> bool:
-    return every is not None and step > 0 and step % every == 0
 
 
 @dataclass(slots=True)
@@ -156,6 +112,7 @@ class Trainer:
             step=step,
             batch_size=settings.batch_size,
             world_size=self.world.size,
+            health=state.health,
             optimizer=state.optimizer,
             parameters=state.parameters,
             precision=state.precision,
@@ -193,13 +150,13 @@ class Trainer:
 
     def _log(self) -> None:
         state, plan = self.state, self.plan
-        means = state.window.means()
+        means, health = state.window.means(), state.health.values(step=state.step)
         self.record.line(
             "train",
             step=state.step,
             images_seen=state.step * self.experiment.settings.batch_size,
             seconds=state.chronometer.train_seconds,
-            values={**means, "learning_rate": state.optimizer.param_groups[0]["lr"]},
+            values={**means, **health, "learning_rate": state.optimizer.param_groups[0]["lr"]},
         )
         speed = state.chronometer.images_per_second
         eta = state.chronometer.eta_seconds(

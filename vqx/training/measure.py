@@ -7,7 +7,7 @@ from vqx.runs.folder import RunFolder, read_json
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import evaluate
 from vqx.training.experiment import Experiment, build_experiment
-from vqx.training.loop import Plan
+from vqx.training.plan import Plan
 from vqx.training.rank import set_arithmetic
 from vqx.training.result import cost_of, result_of
 from vqx.training.state import TrainState

@@ -90,7 +90,7 @@ def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Cal
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
             with precision.autocast():
-                loss, _ = forward(images, 0)
+                loss, _, _ = forward(images, 0)
             precision.backward(loss)
             precision.scaler.step(optimizer)
             precision.scaler.update()

@@ -10,12 +10,15 @@ from vqx.config import run_name, signature
 from vqx.errors import CheckpointError, Interrupted, VqxError
 from vqx.runs.files import remove_leftovers, truncate_metrics
 from vqx.runs.folder import RunFolder
-from vqx.runs.status import Heartbeat
+from vqx.runs.status import Heartbeat, State
 from vqx.training.checkpoints import load_newest
+from vqx.training.collapse import collapse_note
+from vqx.training.evaluation import Evaluation
 from vqx.training.experiment import Experiment, build_experiment, construct
 from vqx.training.loggers import Logger, NoLogger
-from vqx.training.loop import Plan, Trainer
-from vqx.training.pictures import plot_codebook_use, plot_curves
+from vqx.training.loop import Trainer
+from vqx.training.pictures import plot_curves, plot_use
+from vqx.training.plan import Plan
 from vqx.training.progress import ProgressBar
 from vqx.training.record import Record
 from vqx.training.result import final_result
@@ -83,7 +86,9 @@ def _fit(
         evaluation = trainer.fit()
         summary = evaluation.values
         if world.is_first:
-            _draw(folder, evaluation.counts, summary)
+            plot_use(evaluation, folder.images / "codebook_usage.png")
+            plot_curves(folder.metrics, folder.images / "curves.png")
+            _judge(evaluation, experiment, heartbeat)
             folder.write_result(final_result(experiment, state, evaluation, world))
         world.barrier()
         exit_code = 0
@@ -127,14 +132,16 @@ def _announce(
         print(f"{metric} will be left out: {reason}")
 
 
-def _draw(folder: RunFolder, counts: torch.Tensor, values: dict[str, float]) -> None:
-    plot_codebook_use(
-        counts,
-        folder.images / "codebook_usage.png",
-        usage=values["usage"],
-        perplexity=values["perplexity"],
+def _judge(evaluation: Evaluation, experiment: Experiment, heartbeat: Heartbeat | None) -> None:
+    """Let a collapsed run's status say so; before its result is there, which says it is done."""
+    note = collapse_note(
+        evaluation.values,
+        tokens=evaluation.tokens,
+        codebook_size=experiment.tokenizer.quantizer.codebook_size,
+        floor=experiment.settings.collapse_floor,
     )
-    plot_curves(folder.metrics, folder.images / "curves.png")
+    if note is not None and heartbeat is not None:
+        heartbeat.end(State.COLLAPSED, note)
 
 
 def set_arithmetic(*, deterministic: bool) -> None:

@@ -33,6 +33,7 @@ class TrainerSettings:
     evaluate_every: Duration | None
     checkpoint_every: Duration | None
     evaluation_batch_size: int
+    collapse_floor: float | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "TrainerSettings":
@@ -50,7 +51,7 @@ class TrainerSettings:
         for name in ("learning_rate", "minimum_learning_rate", "weight_decay"):
             _require(self, name, _is_number(getattr(self, name)), "a number")
             _require(self, name, getattr(self, name) >= 0, "0 or more")
-        for name in ("clip_norm", "ema_decay"):
+        for name in ("clip_norm", "ema_decay", "collapse_floor"):
             value = getattr(self, name)
             _require(self, name, value is None or _is_number(value), "a number or null")
         for name in ("compile", "channels_last", "deterministic"):
@@ -65,6 +66,10 @@ class TrainerSettings:
         _require(self, "clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive, null")
         decay = self.ema_decay
         _require(self, "ema_decay", decay is None or 0 < decay < 1, "between 0 and 1, or null")
+        floor = self.collapse_floor
+        _require(
+            self, "collapse_floor", floor is None or 0 < floor <= 1, "above 0, at most 1, or null"
+        )
         if self.batch_size < self.devices * self.accumulation:
             raise ConfigError(
                 f"trainer.batch_size={self.batch_size} is the global batch: it cannot be divided "

@@ -8,13 +8,14 @@ from torch import nn
 from vqx.models import Tokenizer
 from vqx.training.averaging import WeightAverage
 from vqx.training.experiment import Experiment
+from vqx.training.health import CodebookHealth
 from vqx.training.precision import Precision
 from vqx.training.progress import Chronometer
 from vqx.training.window import LossWindow
 
 
 class TrainState:
-    """Weights, optimizer, loss scale, averages, the open log window, clocks and the step.
+    """Weights, optimizer, loss scale, averages, the open log line's sums, clocks and the step.
 
     `step` counts optimizer steps done; `evaluated_step` is the step of the last evaluation in
     metrics.jsonl.
@@ -35,6 +36,7 @@ class TrainState:
         decay = settings.ema_decay
         self.average = WeightAverage(self.tokenizer, decay) if decay is not None else None
         self.window = LossWindow(device)
+        self.health = CodebookHealth(self.tokenizer.quantizer, device)
         self.chronometer = Chronometer()
         self.step = 0
         self.evaluated_step = -1
@@ -57,6 +59,7 @@ class TrainState:
             "scaler": self.precision.scaler.state_dict(),
             "average": self.average.model.state_dict() if self.average else None,
             "window": self.window.state_dict(),
+            "health": self.health.state_dict(),
             "chronometer": self.chronometer.state_dict(),
         }
 
@@ -72,6 +75,8 @@ class TrainState:
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
         self.window.load_state_dict(state["window"])
+        if "health" in state:  # checkpoints of vqx before it was kept can still be measured
+            self.health.load_state_dict(state["health"])
         self.chronometer.load_state_dict(state["chronometer"])
 
 

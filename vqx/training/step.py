@@ -1,6 +1,6 @@
 """One optimizer step, and the forward pass it differentiates.
 
-Shapes: images uint8 (B, C, H, W); the model sees float32 [-1, 1].
+Shapes: images uint8 (B, C, H, W); the model sees float32 [-1, 1]; codes (B, h, w[, Q]).
 """
 
 import inspect
@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from vqx.models import Tokenizer
+from vqx.training.health import CodebookHealth
 from vqx.training.precision import Precision
 
 
@@ -29,13 +31,13 @@ class TrainingForward(nn.Module):
         self.tokenizer = tokenizer
         self.losses = losses
 
-    def forward(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss () of uint8 `images`, and every term and statistic by name."""
+    def forward(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Total loss () of uint8 `images`, every term and statistic by name, and the codes."""
         target = to_float(images)
         reconstruction, quantized = self.tokenizer(target)
         total, terms = self.losses(reconstruction, target, step=step)
         values = {**terms, "quantizer": quantized.loss, **quantized.stats}
-        return total + quantized.loss, values
+        return total + quantized.loss, values, quantized.codes
 
 
 def parallel(forward: nn.Module) -> DistributedDataParallel:
@@ -56,6 +58,7 @@ def train_step(
     step: int,
     batch_size: int,
     world_size: int,
+    health: CodebookHealth,
     optimizer: torch.optim.Optimizer,
     parameters: list[nn.Parameter],
     precision: Precision,
@@ -64,20 +67,47 @@ def train_step(
     """Move the weights once by the gradient of the mean loss over the global batch.
 
     Each micro-batch counts by its number of images, ragged ones included; DDP averages over ranks
-    only in the last one's backward pass. Returns this rank's share of each mean value, detached.
+    only in the last one's backward pass. A quantizer whose loss is one of the whole batch sees all
+    of it first. Returns this rank's share of each mean value, detached; codes go to `health`.
     """
     optimizer.zero_grad(set_to_none=True)
+    tokenizer = _tokenizer_in(forward)
+    if len(micro_batches) > 1 and tokenizer.quantizer.needs_survey:
+        survey(tokenizer, micro_batches, precision)
     totals: dict[str, Tensor] = {}
     for index, images in enumerate(micro_batches):
         share = images.shape[0] * world_size / batch_size
         with _synchronised_if(forward, index == len(micro_batches) - 1):
             with precision.autocast():
-                loss, values = forward(images, step)
+                loss, values, codes = forward(images, step)
             precision.backward(loss * share)
+        health.observe(codes, step=step)
         for name, value in {**values, "loss": loss}.items():
             totals[name] = totals.get(name, 0) + value.detach().float() * share
     totals["gradient_norm"] = precision.update(optimizer, parameters, clip_norm)
     return totals
+
+
+@torch.no_grad()
+def survey(tokenizer: Tokenizer, micro_batches: Sequence[Tensor], precision: Precision) -> None:
+    """Show the quantizer the latents of a whole step before the first pass that is differentiated.
+
+    The encoder runs as it will then; its buffers (running statistics) and torch's generators are
+    afterwards as if it had not.
+    """
+    buffers = {name: buffer.clone() for name, buffer in tokenizer.encoder.named_buffers()}
+    devices = [precision.device] if precision.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        for images in micro_batches:
+            with precision.autocast():
+                latents = functional_call(tokenizer.encoder, buffers, (to_float(images),))
+                tokenizer.quantizer.survey(latents)
+
+
+def _tokenizer_in(forward: nn.Module) -> Tokenizer:
+    module = forward.module if isinstance(forward, DistributedDataParallel) else forward
+    assert isinstance(module, TrainingForward)
+    return module.tokenizer
 
 
 def _synchronised_if(forward: nn.Module, synchronise: bool) -> AbstractContextManager[Any]:
