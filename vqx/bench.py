@@ -1,14 +1,20 @@
-"""`python -m vqx.bench`: vqx's own speed, as ratios measured side by side in one run."""
+"""`python -m vqx.bench`: vqx's own speed, measured side by side in one run."""
 
 import argparse
+import importlib
 import sys
 
 from vqx.cli import guarded
 
 _DESCRIPTION = """Measure vqx on this machine. Ratios of alternating rounds: other load cancels out.
+`python -m vqx.bench NAME --help` tells more."""
 
-  python -m vqx.bench trainer                       what the trainer adds to a bare loop
-  python -m vqx.bench trainer quantizer=ema         any overrides of vqx.train"""
+# Benchmarks, each a module of vqx.benchmarks with `add_arguments` and `run`.
+BENCHMARKS = {
+    "trainer": "what the trainer adds to a bare loop",
+    "quantizers": "time and memory of every quantizer beside vector-quantize-pytorch",
+    "collapse": "how much of a codebook is in use after training, by method",
+}
 
 
 def main() -> None:
@@ -17,23 +23,24 @@ def main() -> None:
 
 
 def _bench() -> None:
+    words = sys.argv[1:]
     parser = argparse.ArgumentParser(
         prog="python -m vqx.bench",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["trainer"], help="what to measure")
-    parser.add_argument("overrides", nargs="*", help="GROUP=CHOICE or KEY=VALUE")
-    parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
-    arguments = parser.parse_intermixed_args(sys.argv[1:])
-    from vqx.training.overhead import measure_overhead
-
-    print(
-        measure_overhead(
-            arguments.overrides, steps=max(1, arguments.steps), rounds=max(2, arguments.rounds)
+    commands = parser.add_subparsers(dest="what", metavar="NAME", required=True)
+    for name, summary in BENCHMARKS.items():
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-    )
+        if words[:1] == [name]:
+            benchmark = importlib.import_module(f"vqx.benchmarks.{name}")
+            benchmark.add_arguments(command)
+            # Overrides may stand before and after options, which sub-commands do not allow.
+            benchmark.run(command.parse_intermixed_args(words[1:]))
+            return
+    parser.parse_args(words)
 
 
 if __name__ == "__main__":
