@@ -66,7 +66,7 @@ class Scheduled(StepState):
         """The present value () float32."""
         if isinstance(self.over, str) and not self._length:
             steps_in(self.over, name=self.name, steps_per_epoch=None)
-        return self.value
+        return self.value.clone()  # a backward pass may come after the next step
 
     def next_step(self) -> None:
         """One step further."""
