@@ -52,7 +52,7 @@ def assert_equal_runs(ours: Path, theirs: Path) -> None:
     assert result_of(ours)["metrics"] == result_of(theirs)["metrics"]
     assert lines_of(ours) == lines_of(theirs)
     (our_state, _), (state, _) = (load_newest(folder / "checkpoints") for folder in (ours, theirs))
-    for part in ("tokenizer", "optimizer", "window"):
+    for part in ("tokenizer", "optimizer", "window", "health"):
         assert_same_bits(our_state[part], state[part])
 
 

@@ -7,10 +7,7 @@ from torch import Tensor
 
 from vqx.data import Data, ImageSet, Views
 from vqx.models import Tokenizer, conv_autoencoder
-from vqx.quantizers import FSQ, Quantized, Quantizer
-from vqx.quantizers.base import to_rows
-from vqx.quantizers.estimator import straight_through
-from vqx.quantizers.penalty import EntropyPenalty, entropy
+from vqx.quantizers import FSQ, Quantizer
 
 
 class Noise(ImageSet):
@@ -57,34 +54,3 @@ def small_tokenizer(quantizer: Quantizer | None = None) -> Tokenizer:
         residual_blocks=1,
     )
     return Tokenizer(encoder, quantizer, decoder)
-
-
-class BitsWithEntropy(Quantizer):
-    """Signs as `bits` bits, with the entropy penalty of a whole batch: it needs a survey."""
-
-    def __init__(self, bits: int, *, weight: float = 0.5) -> None:
-        super().__init__()
-        self.latent_channels, self.codebook_size = bits, 2**bits
-        self.penalty = EntropyPenalty(weight)
-
-    @property
-    def needs_survey(self) -> bool:
-        return self.penalty.active
-
-    def survey_float(self, z: Tensor) -> None:
-        self.penalty.survey(self._probabilities(z).mean(0), z[:, 0].numel())
-
-    def quantize(self, z: Tensor) -> Quantized:
-        bits, p = (z > 0).long(), self._probabilities(z)
-        places = 2 ** torch.arange(self.latent_channels).view(-1, 1, 1)
-        term = self.penalty(entropy(p).sum(1).mean(), p.mean(0), len(p))
-        return Quantized(straight_through(z, 2.0 * bits - 1), (bits * places).sum(1), term)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        places = 2 ** torch.arange(self.latent_channels).view(-1, 1, 1)
-        return 2.0 * (codes[:, None] // places % 2) - 1
-
-    def _probabilities(self, z: Tensor) -> Tensor:
-        """Of each bit of each token, (N, bits, 2)."""
-        p = torch.sigmoid(4 * to_rows(z))
-        return torch.stack([p, 1 - p], dim=-1)

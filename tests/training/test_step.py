@@ -7,9 +7,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from tests.training.parts import BitsWithEntropy, small_tokenizer
+from tests.training.parts import small_tokenizer
 from vqx.losses import L1, L2, Weighted, WeightedSum
 from vqx.quantizers import EMA, FSQ, VQ
+from vqx.quantizers.lfq import LFQ
 from vqx.training.health import CodebookHealth
 from vqx.training.precision import Precision
 from vqx.training.step import (
@@ -27,7 +28,7 @@ QUANTIZERS = {
     "fsq": lambda: FSQ([5, 5, 5]),
     "vq": lambda: VQ(32, 4),
     "ema": lambda: EMA(32, 4, init="normal"),
-    "bits": lambda: BitsWithEntropy(4),  # its loss is one of the whole batch
+    "lfq": lambda: LFQ(4, entropy_weight=0.5, temperature=1.0),  # a loss of the whole batch
 }
 
 
