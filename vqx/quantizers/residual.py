@@ -99,7 +99,7 @@ class Residual(Composite):
         cpu = torch.device("cpu")
         kept = draw_stages(len(z), self.stages, self.quantizer_dropout, device=cpu)
         seen = [(kept > i).nonzero()[:, 0] for i in range(self.stages)]
-        every = [None if len(n) == len(z) else n.to(z.device) for n in seen]
+        every = [None if len(n) == len(z) else n.to(z.device, non_blocking=True) for n in seen]
         return self._quantize(z, every)[0]
 
     def _quantize(self, z: Tensor, seen: Sequence[Tensor | None]) -> tuple[Quantized, list[Tensor]]:
