@@ -1,0 +1,190 @@
+"""The chunked softmax against one token at a time in float64, and what it holds in memory."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.quantizers.cases import seeded
+from vqx.quantizers.nearest import scores_held
+from vqx.quantizers.softmax import ROWS, softmax_mixture, softmax_statistics
+
+
+def _reference(z, codebook, bias, scale, statistics_scale):
+    """p E (N, D) at one scale; mean entropy and mean p at another; one token at a time."""
+    mixture, entropy, mean = [], 0, 0
+    for token in z:
+        scores = torch.stack([token @ entry for entry in codebook]) + bias
+        mixture.append((scale * scores).softmax(0) @ codebook)
+        log_p = (statistics_scale * scores).log_softmax(0)
+        entropy = entropy - (log_p.exp() * log_p).sum() / len(z)
+        mean = mean + log_p.exp() / len(z)
+    return torch.stack(mixture), entropy, mean
+
+
+def _inputs(N, K, D, seed=0):
+    g = seeded(seed)
+    return [torch.randn(shape, generator=g) for shape in ((N, D), (K, D), (K,))]
+
+
+def _results(function, inputs, weights, dtype):
+    """Outputs, and the gradient of a random linear function of them for each input."""
+    leaves = [x.to(dtype).requires_grad_() for x in inputs]
+    out = function(*leaves)
+    loss = sum((x * w.to(dtype)).sum() for x, w in zip(out, weights, strict=True))
+    return [*out, *torch.autograd.grad(loss, leaves)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    N=st.integers(1, 80),
+    K=st.integers(1, 30),
+    D=st.sampled_from([1, 3, 40]),
+    scale=st.sampled_from([0.3, 1.0, 8.0]),
+    statistics_scale=st.sampled_from([1.0, 20.0]),
+    scores=st.integers(1, 1200),
+)
+@example(N=70, K=1, D=1, scale=1.0, statistics_scale=1.0, scores=1)
+@example(N=70, K=7, D=40, scale=1.0, statistics_scale=20.0, scores=1)
+def test_values_and_gradients_equal_the_slow_version(N, K, D, scale, statistics_scale, scores):
+    inputs = _inputs(N, K, D)
+    at_mixture, _, at_mean = _inputs(N, K, D, seed=1)
+    weights = [at_mixture, torch.tensor(0.7), at_mean]
+    expected = _results(
+        lambda *x: _reference(*x, scale, statistics_scale), inputs, weights, torch.float64
+    )
+
+    def chunked(*x):
+        scales = {"scale": scale, "statistics_scale": statistics_scale}
+        return softmax_mixture(*x, **scales, scores=scores)
+
+    actual = _results(chunked, inputs, weights, torch.float32)
+    _assert_close(actual, expected)
+
+    def statistics(*x):
+        return softmax_statistics(*x, scale=statistics_scale, scores=scores)
+
+    def reference(*x):
+        return _reference(*x, scale, statistics_scale)[1:]
+
+    alone = _results(statistics, inputs, weights[1:], torch.float32)
+    _assert_close(alone, _results(reference, inputs, weights[1:], torch.float64))
+
+
+def _assert_close(actual, expected):
+    for a, b in zip(actual, expected, strict=True):
+        size = max(1.0, b.abs().max().item())
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-4 * size)
+
+
+def test_no_bias_is_a_bias_of_nothing():
+    z, codebook, bias = _inputs(5, 4, 3)
+    expected = softmax_statistics(z, codebook, 0 * bias, scale=2.0)
+    assert torch.equal(softmax_statistics(z, codebook, scale=2.0)[1], expected[1])
+
+
+def test_given_values_come_back_exactly_with_the_gradient_of_the_mixture():
+    inputs, (values, *_) = _inputs(50, 9, 4), _inputs(50, 9, 4, seed=2)
+    weights = [torch.randn(50, 4), torch.zeros(()), torch.zeros(9)]
+    mixed = _results(lambda *x: softmax_mixture(*x, scale=1.0), inputs, weights, torch.float32)
+    given = _results(
+        lambda *x: softmax_mixture(*x, scale=1.0, values=values), inputs, weights, torch.float32
+    )
+    assert torch.equal(given[0], values)
+    assert given[1] == 0
+    assert not given[2].any()
+    for a, b in zip(given[3:], mixed[3:], strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("size", [300.0, 1e6])
+def test_far_and_cold_gives_certain_codes_and_no_nan(size):
+    z, codebook, _ = (size * x for x in _inputs(40, 12, 6))
+    z.requires_grad_(), codebook.requires_grad_()
+    bias = codebook.square().sum(1) / -2
+    entropy, mean = softmax_statistics(z, codebook, bias, scale=200.0, scores=1)
+    (entropy + mean @ torch.randn(12)).backward()
+    nearest = torch.cdist(z, codebook).argmin(1)
+    torch.testing.assert_close(mean, torch.bincount(nearest, minlength=12) / 40)
+    assert entropy.item() == pytest.approx(0, abs=1e-6)
+    for gradient in (z.grad, codebook.grad):
+        assert gradient.abs().max() < 1e-6  # and so not NaN
+
+
+def test_entropy_and_gradient_are_exact_where_the_scores_are_large():
+    """Two equal codes of score 2e6 and a worse one: ln 2, and a gradient from the mean alone."""
+    z, codebook = torch.full((7, 1), 100.0), torch.tensor([[200.0], [200.0], [100.0]])
+    bias = torch.zeros(3, requires_grad=True)
+    entropy, mean = softmax_statistics(z, codebook, bias, scale=100.0)
+    assert entropy.item() == pytest.approx(math.log(2), abs=1e-6)
+    (entropy + mean[0]).backward()
+    torch.testing.assert_close(bias.grad, torch.tensor([25.0, -25.0, 0.0]))
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the most elements of any tensor that an operation returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for x in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(x, torch.Tensor):
+                self.elements = max(self.elements, x.numel())
+        return out
+
+
+@pytest.mark.parametrize(("K", "scores"), [(50, 50 * 40), (50, 1), (1000, 1)])
+def test_never_holds_more_than_it_says(K, scores):
+    inputs = [x.requires_grad_() for x in _inputs(500, K, 3)]
+    with _Largest() as largest:
+        mixture, entropy, mean = softmax_mixture(
+            *inputs, scale=1.0, statistics_scale=9.0, values=inputs[0], scores=scores
+        )
+        (mixture.sum() + entropy + mean[0]).backward()
+    assert largest.elements <= max(scores, ROWS * K)
+
+
+def test_as_much_is_held_by_default_as_in_the_search():
+    K = 1000
+    with _Largest() as largest:
+        softmax_statistics(*_inputs(2000, K, 1), scale=1.0)
+    assert scores_held(torch.device("cpu")) - K < largest.elements
+    assert largest.elements <= scores_held(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("backward_too", [False, True])
+def test_autocast_changes_nothing(backward_too):
+    def run(**autocast):
+        leaves = [x.requires_grad_() for x in _inputs(90, 20, 16)]
+        with torch.autocast("cpu", dtype=torch.bfloat16, **autocast):
+            out = softmax_mixture(*leaves, scale=1.0, statistics_scale=9.0)
+            loss = out[0].square().sum() + out[1] + out[2].square().sum()
+            if backward_too:
+                loss.backward()
+        if not backward_too:
+            loss.backward()
+        return [*out, *(x.grad for x in leaves)]
+
+    for a, b in zip(run(), run(enabled=False), strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
+
+
+def test_strides_change_nothing():
+    z, codebook, bias = _inputs(60, 20, 6)
+    expected = softmax_statistics(z, codebook, bias, scale=3.0)
+    strided = torch.empty(6, 120).T[::2].copy_(z)
+    for a, b in zip(softmax_statistics(strided, codebook, bias, scale=3.0), expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_nan_token_makes_the_statistics_nan():
+    z, codebook, bias = _inputs(60, 20, 6)
+    z[3, 2] = torch.nan
+    entropy, mean = softmax_statistics(z, codebook, bias, scale=3.0)
+    assert entropy.isnan()
+    assert mean.isnan().all()

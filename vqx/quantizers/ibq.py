@@ -1,0 +1,165 @@
+"""IBQ: all codes learn from every token, through the softmax of the scores.
+
+Axes: B images, h w latent positions, N tokens, K codes, D latent width.
+"""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vqx.durations import Duration
+from vqx.errors import ConfigError
+from vqx.quantizers.base import Quantized, to_grid, to_rows
+from vqx.quantizers.codebook import CodebookQuantizer, require_weights
+from vqx.quantizers.distortion import distortion
+from vqx.quantizers.entropy_vq import half_squares, require_temperature
+from vqx.quantizers.initialization import Init
+from vqx.quantizers.nearest import best_codes
+from vqx.quantizers.penalty import EntropyPenalty, Penalty
+from vqx.quantizers.restart import Restart
+from vqx.quantizers.softmax import softmax_mixture, softmax_statistics
+from vqx.quantizers.statistics import mean_norm
+
+Scores = Literal["dot", "euclidean", "cosine"]
+
+
+class DoublePenalty(Penalty):
+    """weight |q_ste - z|^2, mean over elements: the second of the two quantization terms of IBQ."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        require_weights(double_weight=weight)
+        self.weight = weight
+
+    def forward(self, z: Tensor, q_ste: Tensor) -> Tensor:
+        """The term () of latents z (N, D) and q_ste (N, D), with a gradient for both."""
+        if not self.enabled or self.weight == 0:
+            return z.new_zeros(())
+        return self.weight * F.mse_loss(q_ste, z)
+
+
+class IBQ(CodebookQuantizer):
+    """Index backpropagation quantization (Shi et al. 2024, arXiv 2412.02692, section 3.2).
+
+    scores = z E^T, p = softmax(scores), code i = argmax, the lowest of equals. The decoder sees
+    q_ste = (onehot(i) + p - sg(p)) E: exactly E_i, with the gradient of p E for z and for all
+    codes. Loss: double_weight |q_ste - z|^2 + commitment |sg(E_i) - z|^2 + |E_i - sg(z)|^2, means
+    over elements, and the entropy penalty entropy_weight (mean H - diversity H(mean)) of
+    softmax(scores / temperature), the second over the global batch. `beta_legacy`: commitment
+    weighs |E_i - sg(z)|^2 instead, as in the published code.
+
+    distance: what the scores are: "dot", "euclidean" (-|z - E|^2) or "cosine" (unit vectors
+    throughout; p is then close to even). p is never held whole (see softmax.py). init, restart: as
+    in CodebookQuantizer; none by default, since no code is ever without a gradient. entropy_ramp:
+    steps, or text like "2 epochs", over which the entropy weight rises from 0.
+    """
+
+    commitment_weight: float
+    codebook_weight: float
+
+    def __init__(
+        self,
+        codebook_size: int,
+        latent_channels: int,
+        *,
+        entropy_weight: float = 0.1,
+        diversity: float = 1.0,
+        temperature: float = 0.01,
+        entropy_ramp: Duration | None = None,
+        commitment: float = 0.25,
+        double_weight: float = 1.0,
+        beta_legacy: bool = False,
+        init: Init = "uniform",
+        distance: Scores = "dot",
+        restart: Restart | bool | None = None,
+    ) -> None:
+        if distance not in get_args(Scores):
+            raise ConfigError(
+                f"IBQ distance {distance!r}: use one of {', '.join(get_args(Scores))}"
+            )
+        super().__init__(
+            codebook_size,
+            latent_channels,
+            init=init,
+            distance="cosine" if distance == "cosine" else "euclidean",
+            estimator="ste",
+            restart=restart,
+        )
+        require_weights(commitment=commitment)
+        require_temperature(temperature)
+        self.scores, self.temperature = distance, temperature
+        self.commitment_weight = 1.0 if beta_legacy else commitment
+        self.codebook_weight = commitment if beta_legacy else 1.0
+        self.double_quantization = DoublePenalty(double_weight)
+        self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
+        self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
+        self.reset_parameters()
+
+    @property
+    def needs_survey(self) -> bool:
+        """The mean probabilities are of the batch as a whole."""
+        return self.entropy.active
+
+    def survey_float(self, z: Tensor) -> None:
+        """Note the mean probabilities of z (B, D, h, w)."""
+        if not self.entropy.active:
+            return
+        rows, entries = self._scaled(to_rows(z)), self.entries()
+        scale = self._scale / self.temperature
+        _, mean = softmax_statistics(rows, entries, self._bias(entries), scale=scale)
+        self.entropy.survey(mean, len(rows))
+
+    def search(self, rows: Tensor) -> Tensor:
+        """The code (N,) of highest score for each of the compared latents `rows` (N, D)."""
+        entries = self.entries()
+        return best_codes(rows, entries, self._bias(entries))
+
+    def quantize(self, z: Tensor) -> Quantized:
+        """The entries of highest score for z (B, D, h, w) float32."""
+        rows = self._scaled(to_rows(z))
+        with torch.no_grad():
+            codes = self.search(rows)
+        if self.training:
+            self._accumulate_uncompiled(rows.detach(), codes)
+        grid, q = codes.view(z.shape[0], *z.shape[2:]), self.entries_of(codes)
+        q_ste, token_entropy, mean_p = self._softmax(rows, q)
+        loss = self.loss(rows, q) + self.double_quantization(rows, q_ste)
+        loss = loss + self.entropy(token_entropy, mean_p, len(rows))
+        stats = {"codebook_norm": mean_norm(self.codebook)}
+        return Quantized(to_grid(q_ste, grid), grid, loss, stats)
+
+    def loss(self, z: Tensor, q: Tensor) -> Tensor:
+        """Codebook and commitment term () of z, q (N, D)."""
+        weights = {"commitment": self.commitment_weight, "codebook": self.codebook_weight}
+        return distortion(z, q, **weights)
+
+    @torch.no_grad()
+    def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor, share: Tensor) -> None:
+        """Set the entries of `codes` (n,) to `vectors` (n, D); there are no counts to set."""
+        self.codebook[codes] = vectors
+
+    def extra_repr(self) -> str:
+        """Sizes and switches, for printing."""
+        sizes = f"{self.codebook_size}, {self.latent_channels}, init={self.init}"
+        return f"{sizes}, distance={self.scores}"
+
+    def _softmax(self, rows: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        entries = self.entries()
+        return softmax_mixture(
+            rows,
+            entries,
+            self._bias(entries),
+            scale=self._scale,
+            statistics_scale=self._scale / self.temperature if self.entropy.active else None,
+            values=q,
+        )
+
+    @property
+    def _scale(self) -> float:
+        """-|z - E|^2 is twice z E - |E|^2 / 2, but for what is alike for all codes."""
+        return 2.0 if self.scores == "euclidean" else 1.0
+
+    def _bias(self, entries: Tensor) -> Tensor | None:
+        return half_squares(entries) if self.scores == "euclidean" else None
