@@ -28,12 +28,15 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Seconds a call of each of `calls`, a list over rounds; every other round in reverse order.
 
-    As many rounds up to `rounds` as `budget` seconds allow, at least one. The calls are warm.
+    As many rounds up to `rounds` as `budget` seconds allow, at least one. The calls are warm. Calls
+    so long that one of each spends the budget are timed no second time.
     """
-    repeats, cost = {}, 0.0
+    repeats, first = {}, {}
     for name, call in calls.items():
-        repeats[name], seconds = _repeats(call, device)
-        cost += repeats[name] * seconds
+        repeats[name], first[name] = _repeats(call, device)
+    cost = sum(repeats[name] * seconds for name, seconds in first.items())
+    if cost > budget and max(repeats.values()) == 1:
+        return {name: [seconds] for name, seconds in first.items()}
     fitting = max(1, min(rounds, int(budget / cost)))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(fitting):

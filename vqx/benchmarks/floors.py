@@ -29,9 +29,9 @@ def make_floor(family: "Family", size: "Size", device: torch.device) -> Callable
         return _elements(size, device, family.stages)
     gradients = family.floor == "products"
     blocks = _BLOCKS if device.type == "cpu" else _BLOCKS_ON_GPU
-    few = min(size.tokens, 2048)
+    few = min(size.tokens, 1024)
     trials = [_products(few, size, device, block, gradients, stages=1) for block in blocks]
-    times = [min(seconds_of(trial, device) for _ in range(3)) for trial in trials]
+    times = [min(seconds_of(trial, device) for _ in range(2)) for trial in trials]
     best = blocks[times.index(min(times))]
     return _products(size.tokens, size, device, best, gradients, stages=family.stages)
 

@@ -32,7 +32,7 @@ class Setting:
     dtype: str = "float32"
     compiled: bool = False
     rounds: int = 7
-    budget: float = 8.0
+    budget: float = 4.0
     patience: float = 40.0
 
 
@@ -163,13 +163,13 @@ def _compiled_peak(call: Pass, setting: Setting) -> int:
 def _foresee(module: nn.Module, size: Size, setting: Setting) -> tuple[int, float]:
     """Bytes and seconds that a pass of all tokens will take: both grow with N in a line."""
     device, few = torch.device(setting.device), min(FEW, size.tokens)
-    peaks, seconds = {}, 0.0
+    peaks = {}
     for tokens in sorted({few // 2 // SIDE**2 * SIDE**2 or few, few}):
         call = _pass(module, tokens, size, setting)
         peaks[tokens] = peak.peak_bytes(call, device)
         call.clear()
-        seconds = seconds_of(call, device)
-        call.clear()
+    seconds = seconds_of(call, device)  # of `few` tokens, now warm
+    call.clear()
     slope = (peaks[few] - peaks[min(peaks)]) / max(few - min(peaks), 1)
     return round(peaks[few] + slope * (size.tokens - few)), seconds * size.tokens / few
 

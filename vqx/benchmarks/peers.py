@@ -6,7 +6,8 @@ What it cannot do alike:
 cosine: only with moving averages, so ours is measured with those too. bsq: the entropy of all K
 codes, where ours is of groups of bits. gumbel, ibq: logits are negative distances and the codebook
 moves by averages, where ours learns both by gradients; ibq is its `straight_through` option with
-the diversity loss. entropy: only H(mean p) of the two entropies.
+the diversity loss. entropy: only H(mean p) of the two entropies. residual_fsq: each stage squashes
+the remainder by another tanh.
 """
 
 import importlib

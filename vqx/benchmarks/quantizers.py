@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--levels", nargs="+", type=_levels, metavar="L,L,...", help="of fsq and its kin")
     add("--quick", action="store_true", help="one size each, 3 rounds, 1 second each")
     add("--rounds", type=int, help="most rounds (default 7)")
-    add("--budget", type=float, help="seconds for the rounds of one size (default 6)")
+    add("--budget", type=float, help="seconds for the rounds of one size (default 4)")
     add("--patience", type=float, default=40.0,
         help="a pass of LU foreseen to take more seconds is not run (default 40)")  # fmt: skip
     add("--device", choices=["cpu", "cuda"], default="cpu")
@@ -112,7 +112,7 @@ def _setting(arguments: argparse.Namespace) -> "Setting":
     quick = arguments.quick
     rounds, budget = (
         arguments.rounds or (3 if quick else 7),
-        arguments.budget or (1 if quick else 6),
+        arguments.budget or (1 if quick else 4),
     )
     if rounds < 1 or budget <= 0:
         raise ConfigError(f"--rounds {rounds} --budget {budget:g}: use positive numbers")
