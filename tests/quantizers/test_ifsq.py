@@ -11,7 +11,7 @@ from vqx.quantizers.ifsq import IFSQ
 from vqx.quantizers.sfsq import SFSQ
 
 
-def _slow(z, levels, eps=1e-3):
+def _slow(z, levels, eps):
     """Code and latent of one token."""
     code, basis, latent = 0, 1, []
     for value, level in zip(z, levels, strict=True):
@@ -25,13 +25,16 @@ def _slow(z, levels, eps=1e-3):
     return code, latent
 
 
-@pytest.mark.parametrize("levels", [[8, 5, 5, 5], [2], [2, 3, 2], [255, 6]])
-def test_codes_and_latents_equal_the_slow_version(levels):
+@pytest.mark.parametrize(
+    ("levels", "eps"),
+    [([8, 5, 5, 5], 1e-3), ([2], 1e-3), ([2, 3, 2], 0.3), ([255, 6], 1e-3), ([8, 5], -1e-3)],
+)
+def test_codes_and_latents_equal_the_slow_version(levels, eps):
     z = 3 * torch.randn(4, len(levels), 5, 5, generator=torch.Generator().manual_seed(1))
-    out = IFSQ(levels)(z)
+    out = IFSQ(levels, eps=eps)(z)
     latents = torch.stack(reference.tokens(out.latents))
     for token, code, latent in zip(reference.tokens(z), out.codes.flatten(), latents, strict=True):
-        expected_code, expected_latent = _slow(token.tolist(), levels)
+        expected_code, expected_latent = _slow(token.tolist(), levels, eps)
         assert code == expected_code
         torch.testing.assert_close(latent, torch.tensor(expected_latent))
 

@@ -23,7 +23,8 @@ class FSQ(LevelQuantizer):
     (1, l_1, l_1 l_2, ...): the first channel varies fastest. There is no loss.
 
     eps > 0 widens the range, so that every level, 2 included, is reached with a margin; the paper's
-    code narrows it, eps = -1e-3, which leaves atanh undefined for l = 2 (refused).
+    code narrows it, eps = -1e-3, which leaves atanh undefined for l = 2 (refused). As z = 0 is a
+    level, the two of l = 2 meet far off, near z = -3.8: normal latents then say almost nothing.
     fsq_shift: "tan" for atanh is a slip in the paper's code, kept to repeat what was run with it:
     z = 0 then lands off the centre of an even channel.
     """

@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer
-from vqx.quantizers.statistics import commitment_ratio
 
 # Whole numbers up to here are exact in float32, and in float64.
 EXACT_FLOAT32 = 2**24
@@ -70,9 +69,11 @@ class LevelQuantizer(Quantizer):
 
     def result(self, latents: Tensor, codes: Tensor, y: Tensor) -> Quantized:
         """What `quantize` returns, given levels y (B, D, h, w) before rounding, overwritten."""
-        # compared(z) would be another pass through the sigmoid.
-        ratio = commitment_ratio(y.mul_(self.unit), latents)
-        return Quantized(latents, codes, y.new_zeros(()), {"commitment_ratio": ratio})
+        # commitment_ratio(compared(z), latents), without another pass through the sigmoid.
+        size = torch.linalg.vector_norm(y.mul_(self.unit)).clamp(min=torch.finfo(y.dtype).tiny)
+        distance = torch.linalg.vector_norm(y.sub_(latents.detach()))
+        stats = {"commitment_ratio": (distance / size).square()}
+        return Quantized(latents, codes, y.new_zeros(()), stats)
 
     def bound(self, z: Tensor) -> Tensor:
         """z (B, D, h, w) squashed to (0, 1), contiguous."""

@@ -26,6 +26,8 @@ class ResidualFSQ(FSQ):
     c_1 / l + c_2 / l^2 + ...) / (l // 2): its error is at most l^-(Q - 1) half steps of FSQ. (A
     residual FSQ that squashes the remainder with tanh again, at a scale of (l - 1)^-i, never gets
     to its outer levels.) The gradient is that of the bound, straight through. There is no loss.
+    Of FSQ's first and last step only the inner half is reached; an eps just under 1 / (l - 1) makes
+    both whole, and the codes of further stages richer: for l = 2 by a bit and more.
 
     codes (B, h, w, Q), for Q = 1 (B, h, w): each stage's is coded as FSQ's. `decode` takes any
     first few of them, and -1 for a stage that an image does without.
