@@ -6,12 +6,15 @@ import json
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
+from tests.test_config import composed
 from vqx.benchmarks.collapse import add_arguments, recipes, run
 from vqx.benchmarks.usage_curves import usage_over_steps
 from vqx.errors import ConfigError
 from vqx.runs.reading import read_run
+from vqx.training.experiment import construct
 
 
 @pytest.fixture
@@ -73,6 +76,9 @@ def test_a_run_that_fails_keeps_its_row_and_the_others_go_on(
 def test_all_rows_have_names_of_their_own_and_256_codes():
     made = recipes()
     assert len({row.label for row in made}) == len({row.overrides for row in made}) == 14
+    for row in made:
+        node = OmegaConf.to_container(composed(*row.overrides), resolve=True)["quantizer"]
+        assert construct(node, what="quantizer").codebook_size == 256, row.label
 
 
 @pytest.mark.parametrize(

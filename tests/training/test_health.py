@@ -21,14 +21,15 @@ def quantizer(codebooks=1, codebook_size=K):
 
 
 def drawn(steps, *, codebooks=1, images=4):
-    """Codes of each step, (images, 2, 2[, Q]); some -1, and code 0 of no codebook ever."""
+    """Codes of each step, (images, 2, 2[, Q]): some -1, never 0, and 1 in the first step only."""
     generator = torch.Generator().manual_seed(codebooks)
     shape = (images, 2, 2) if codebooks == 1 else (images, 2, 2, codebooks)
-    codes = [torch.randint(-1, K, shape, generator=generator) for _ in range(steps)]
-    return [
-        torch.where(c == 0, K - 1, c).clamp(max=K - 1 if step else 2)
-        for step, c in enumerate(codes)
-    ]
+    batches = []
+    for step in range(steps):
+        codes = torch.randint(1 if step == 0 else 2, K, shape, generator=generator)
+        left_out = torch.rand(shape, generator=generator) < 0.2
+        batches.append(torch.where(left_out, -1, codes))
+    return batches
 
 
 def watched(batches, *, codebooks=1, first_step=0, parts=1, health=None):

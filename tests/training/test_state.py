@@ -27,6 +27,7 @@ def moved(state):
     state.optimizer.step()
     state.average.update(state.tokenizer, step=0)
     state.window.add({"loss": torch.tensor(2.0)}, step=0)
+    state.health.observe(torch.ones(1, 1, 1, dtype=torch.int64), step=0)
     state.chronometer.train_seconds = 7.0
     state.step, state.evaluated_step = 5, 3
     return state
