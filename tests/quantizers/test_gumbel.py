@@ -87,8 +87,8 @@ def test_mean_of_noisy_entries_is_the_mean_under_the_distribution():
 
 
 SEED_004 = {"kl_weight": 6.6 / 768, "kl_ramp": "0.48 epochs", "temperature_ramp": "15 epochs"}
-TAMING = {"kl_ramp": None, "temperature_end": 1.0, "temperature_ramp": None}
-KARPATHY = {"kl_ramp": 5000, "temperature_ramp": 150_000}
+TAMING = {"kl_weight": 5e-4, "kl_ramp": None, "temperature_end": 1.0, "temperature_ramp": None}
+KARPATHY = {"kl_weight": 5e-4, "kl_ramp": 5000, "temperature_ramp": 150_000}
 
 
 @pytest.mark.parametrize(
