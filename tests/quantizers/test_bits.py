@@ -97,6 +97,14 @@ def test_gradient_of_mean_outcomes_whatever_the_parts(monkeypatch, group):
     assert torch.autograd.gradcheck(lambda x: mean_outcomes(x, group), logits)
 
 
+def test_rare_outcomes_keep_their_relative_precision():
+    logits = torch.tensor([[25.0]]).requires_grad_()
+    mean = mean_outcomes(logits, 1)
+    assert mean[0, 0].item() == pytest.approx(math.exp(-25), rel=1e-4)
+    (gradient,) = torch.autograd.grad((mean * torch.tensor([1.0, 3.0])).sum(), logits)
+    assert gradient.item() == pytest.approx(2 * math.exp(-25), rel=1e-4)
+
+
 class Sizes(TorchDispatchMode):
     """Notes the largest tensor that any operation makes, in elements."""
 
@@ -233,6 +241,21 @@ def test_two_ranks_equal_one(two_ranks, family, arguments, sizes):
     torch.testing.assert_close(sum(part[0] for part in parts), loss, rtol=1e-4, atol=1e-6)
     gathered = torch.cat([part[1] for part in parts])
     torch.testing.assert_close(gathered, gradient, rtol=1e-4, atol=1e-6)
+
+
+@FAMILIES
+def test_weight_is_ramped_from_its_start(family):
+    quantizer = family(4, commitment=0.0, entropy_weight=0.4, entropy_ramp=4, entropy_start=0.2)
+    z, losses = randn(2, 4, 3, 3), []
+    for _ in range(6):
+        losses.append(quantizer(z).loss.item())
+        quantizer.update_codebook()
+    full = family(4, commitment=0.0, entropy_weight=1.0)(z).loss.item()
+    expected = [full * weight for weight in (0.2, 0.25, 0.3, 0.35, 0.4, 0.4)]
+    assert losses == pytest.approx(expected, rel=1e-5)
+    resumed = family(4, commitment=0.0, entropy_weight=0.4, entropy_ramp=4, entropy_start=0.2)
+    resumed.load_state_dict(quantizer.state_dict())
+    assert resumed(z).loss.item() == losses[-1]
 
 
 @FAMILIES
