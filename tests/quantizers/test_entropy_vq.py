@@ -109,7 +109,7 @@ def _step(cls, accumulation, **arguments):
         shares = accumulation * world_size()
         micros = [m.requires_grad_() for m in batch.chunk(shares)]
         mine = micros[rank() * accumulation : (rank() + 1) * accumulation]
-        if accumulation > 1:
+        if accumulation > 1 and quantizer.needs_survey:
             for micro in mine:
                 quantizer.survey(micro)
         loss = sum(quantizer(micro).loss for micro in mine) / shares
@@ -121,8 +121,10 @@ def _step(cls, accumulation, **arguments):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_micro_batches_equal_the_whole_batch(cls):
-    for a, b in zip(_step(cls, 4), _step(cls, 1), strict=True):
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_micro_batches_equal_the_whole_batch(cls, distance):
+    arguments = {"distance": distance, "temperature": 2.0}
+    for a, b in zip(_step(cls, 4, **arguments), _step(cls, 1, **arguments), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
