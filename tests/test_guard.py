@@ -24,7 +24,12 @@ def test_a_misspelt_key_gets_a_suggestion():
 
 
 def test_owners_are_found_in_the_files():
-    assert owners_of("levels") == ["quantizer=fsq"]
+    assert owners_of("levels") == [
+        "quantizer=fsq",
+        "quantizer=ifsq",
+        "quantizer=residual_fsq",
+        "quantizer=sfsq",
+    ]
     assert owners_of("codebook_size") == ["quantizer=ema", "quantizer=vq"]
     assert owners_of("nothing") == []
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import translate
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,16 +54,17 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Nulls are left out, so that a feature added later as null keeps the signatures of old runs.
     """
-    return _prune(config, prefix="")
+    return _prune(config, prefix="", nulls=False)
 
 
-def _prune(node: Mapping[str, Any], *, prefix: str) -> dict[str, Any]:
+def _prune(node: Mapping[str, Any], *, prefix: str, nulls: bool) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in node.items():
         path = f"{prefix}{key}"
-        if value is None or _NOT_IDENTITY.match(path):
+        if (value is None and not nulls) or _NOT_IDENTITY.match(path):
             continue
-        kept[str(key)] = _prune(value, prefix=f"{path}.") if isinstance(value, Mapping) else value
+        inner = isinstance(value, Mapping)
+        kept[str(key)] = _prune(value, prefix=f"{path}.", nulls=nulls) if inner else value
     return kept
 
 
@@ -93,15 +95,39 @@ def slug(config: Mapping[str, Any]) -> str:
         for key, value in identity(config).items()
         if key not in groups and key != "seed" and not isinstance(value, Mapping)
     }
-    words = [_class_name(config.get("quantizer")), *(f"{k}{_plain(v)}" for k, v in knobs.items())]
+    name, usual = _choice(config, knobs)
+    telling = {k: v for k, v in knobs.items() if not isinstance(v, str) or v != usual.get(k)}
     data = config.get("data") or {}
-    words += [str(data.get("name", _class_name(data))), f"seed{config.get('seed', 0)}"]
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", "-".join(words))[:100]
+    end = f"{data.get('name', _class_name(data))}-seed{config.get('seed', 0)}"
+    start = "-".join([name, *(f"{k}{_plain(v)}" for k, v in telling.items())])
+    unsafe = re.compile(r"[^A-Za-z0-9_.-]+")
+    return f"{unsafe.sub('_', start)[:80]}-{unsafe.sub('_', end)[:40]}"
 
 
 def run_name(config: Mapping[str, Any]) -> str:
     """Name of a run's folder, from its resolved configuration."""
     return f"{slug(config)}-{signature(config)}"
+
+
+def _choice(config: Mapping[str, Any], knobs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Name and knobs of the shipped quantizer nearest to this one; its class's name and none."""
+    target = (config.get("quantizer") or {}).get("_target_")
+    best: tuple[str, Mapping[str, Any]] = (_class_name(config.get("quantizer")), {})
+    likeness = -1
+    for name, file in _quantizer_files().items():
+        agree = sum(file.get(key) == value for key, value in knobs.items())
+        alike = file["quantizer"].get("_target_") == target and file.keys() >= knobs.keys()
+        if alike and agree > likeness:
+            best, likeness = (name, file), agree
+    return best
+
+
+@cache
+def _quantizer_files() -> dict[str, dict[str, Any]]:
+    import yaml
+
+    paths = sorted((conf_dir() / "quantizer").glob("*.yaml"), key=lambda p: (len(p.stem), p.stem))
+    return {path.stem: yaml.safe_load(path.read_text()) for path in paths}
 
 
 def _class_name(node: Any) -> str:
@@ -127,10 +153,11 @@ def resolved_identity(root: "DictConfig") -> dict[str, Any]:
 
     plain = OmegaConf.to_container(root, resolve=False)
     assert isinstance(plain, dict)
-    kept = OmegaConf.create(identity({str(k): v for k, v in plain.items()}))
+    named = {str(key): value for key, value in plain.items()}
+    kept = OmegaConf.create(_prune(named, prefix="", nulls=True))  # a null may be read by others
     resolved = OmegaConf.to_container(kept, resolve=True)
     assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
+    return identity({str(key): value for key, value in resolved.items()})
 
 
 def register_resolvers() -> None:

@@ -82,11 +82,19 @@ def _unknown_choice(group: str, choice: str) -> str:
     )
 
 
+# Why the switches of learned codebooks do not exist elsewhere.
+_SWITCHES = (
+    "whose codes are learned vectors, found by their distance to the latents; codes on a fixed "
+    "grid or chosen by logits have none to start, restart, measure or rotate onto"
+)
+
+
 def _unknown_option(key: str) -> str:
     root = key.split(".")[0]
     owners = owners_of(key)
     if owners:
-        return f"'{key}' is no option here: it belongs to {' or '.join(owners)}"
+        why = f" ({_SWITCHES})" if key in ("init", "restart", "distance", "estimator") else ""
+        return f"'{key}' is no option here: it belongs to {' or '.join(owners)}{why}"
     known = _base_keys() | group_names() | _all_option_keys()
     hint = nearest(key, known)
     where = f" of {root}" if "." in key and root in group_names() else ""

@@ -28,8 +28,13 @@ def test_bf16_is_autocast_on_both_sides(name):
     pytest.importorskip("vector_quantize_pytorch")
     family, size = FAMILIES[name], Size(512, 1000, 4, (8, 5, 5, 5))
     for module in (family.ours(size).train(), family.theirs(size).train()):
+        seen = []
+        module.register_forward_pre_hook(
+            lambda *_, s=seen: s.append(torch.is_autocast_enabled("cpu"))
+        )
         one = Pass(module, tokens=512, width=size.width, device=CPU, dtype=torch.bfloat16)
         one()
+        assert seen == [True]
         assert one.z.grad.dtype == torch.bfloat16
 
 

@@ -56,10 +56,7 @@ class Quantizer(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = self._checked(z)
             out = self.quantize(z)
-            with torch.no_grad():
-                ratio = commitment_ratio(self.compared(z), out.latents)
-                stats = {"latent_norm": mean_norm(z), "commitment_ratio": ratio}
-            return replace(out, stats={**stats, **out.stats})
+            return replace(out, stats={**self._stats(z, out), **out.stats})
 
     @abstractmethod
     def quantize(self, z: Tensor) -> Quantized:
@@ -119,6 +116,14 @@ class Quantizer(nn.Module):
         for module in self.modules():
             if isinstance(module, StepState):
                 module.set_epoch_length(steps)
+
+    @torch.no_grad()
+    def _stats(self, z: Tensor, out: Quantized) -> dict[str, Tensor]:
+        """What every quantizer tells of a batch, unless it has told it already."""
+        stats = {"latent_norm": mean_norm(z)}
+        if "commitment_ratio" not in out.stats:
+            stats["commitment_ratio"] = commitment_ratio(self.compared(z), out.latents)
+        return stats
 
     def _checked(self, z: Tensor) -> Tensor:
         if z.ndim != 4 or z.shape[1] != self.latent_channels:

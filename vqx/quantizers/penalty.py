@@ -87,9 +87,12 @@ class EntropyPenalty(Penalty):
         ramp_start: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, value in {"entropy_weight": weight, "diversity": diversity}.items():
+        weights = {"entropy_weight": weight, "diversity": diversity, "entropy_start": ramp_start}
+        for name, value in weights.items():
             if value < 0:
                 raise ConfigError(f"{name} {value}: use 0 or more")
+        if ramp is None and ramp_start:
+            raise ConfigError(f"entropy_start {ramp_start}: give entropy_ramp too")
         self.diversity = diversity
         start = ramp_start if ramp is not None else weight
         self.weight = Scheduled(start, weight, over=ramp, name="entropy_ramp")

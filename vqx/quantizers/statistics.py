@@ -13,7 +13,8 @@ from torch import Tensor
 @torch.no_grad()
 def mean_norm(vectors: Tensor) -> Tensor:
     """Mean Euclidean norm () of vectors (N, D) or (B, D, h, w)."""
-    return torch.linalg.vector_norm(vectors.detach(), dim=1).mean()
+    # vector_norm along an axis that is not the innermost takes 30 times as long on a CPU.
+    return vectors.detach().square().sum(1).sqrt().mean()
 
 
 @torch.no_grad()
