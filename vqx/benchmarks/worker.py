@@ -49,10 +49,11 @@ class Worker:
             return Failure(f"its process ended with {name}")
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing; an idle one ends by itself and tidies up."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._process.join(timeout=2)
             self._process.kill()
             self._process.join()
 
