@@ -30,7 +30,8 @@ def test_owners_are_found_in_the_files():
         "quantizer=residual_fsq",
         "quantizer=sfsq",
     ]
-    assert owners_of("codebook_size") == ["quantizer=ema", "quantizer=vq"]
+    assert {"quantizer=ema", "quantizer=vq"} <= set(owners_of("codebook_size"))
+    assert "quantizer=fsq" not in owners_of("codebook_size")
     assert owners_of("nothing") == []
 
 

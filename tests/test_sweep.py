@@ -1,9 +1,12 @@
 """Sweeps: what is planned has a folder before it runs, and rows are those Hydra will start."""
 
+import math
+
 import pytest
 
-from tests.commands import TINY, run, start, status_of
+from tests.commands import TINY, result_of, run, start, status_of
 from tests.test_config import composed
+from vqx.config import conf_dir
 from vqx.sweep import planned_overrides
 
 
@@ -88,3 +91,17 @@ def test_ctrl_c_ends_the_whole_sweep(tmp_path):
     folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
     states = sorted(status_of(folder)["state"] for folder in folders)
     assert states == ["interrupted", "queued"]
+
+
+@pytest.mark.slow
+def test_every_family_trains_by_one_command(tmp_path):
+    sweep = run("vqx.train", "-m", "quantizer=glob(*)", *TINY, cwd=tmp_path)
+    assert sweep.returncode == 0, sweep.stdout[-2000:] + sweep.stderr[-2000:]
+    names = {path.stem for path in (conf_dir() / "quantizer").glob("*.yaml")}
+    folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
+    assert {folder.name.split("-")[0] for folder in folders} == names
+    for folder in folders:
+        assert status_of(folder)["state"] == "done", folder.name
+        metrics = result_of(folder)["metrics"]
+        assert math.isfinite(metrics["psnr"]["value"]), folder.name
+        assert {"usage", "bit_entropy"} & metrics.keys(), folder.name

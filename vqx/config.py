@@ -111,15 +111,23 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 def _choice(config: Mapping[str, Any], knobs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Name and knobs of the shipped quantizer nearest to this one; its class's name and none."""
-    target = (config.get("quantizer") or {}).get("_target_")
+    targets = _targets(config.get("quantizer"))
     best: tuple[str, Mapping[str, Any]] = (_class_name(config.get("quantizer")), {})
     likeness = -1
     for name, file in _quantizer_files().items():
         agree = sum(file.get(key) == value for key, value in knobs.items())
-        alike = file["quantizer"].get("_target_") == target and file.keys() >= knobs.keys()
+        alike = _targets(file["quantizer"]) == targets and file.keys() >= knobs.keys()
         if alike and agree > likeness:
             best, likeness = (name, file), agree
     return best
+
+
+def _targets(node: Any) -> list[str]:
+    """All classes of a node, its own first."""
+    if not isinstance(node, Mapping):
+        return []
+    inner = [name for value in node.values() for name in _targets(value)]
+    return [str(node["_target_"]), *inner] if "_target_" in node else inner
 
 
 @cache
