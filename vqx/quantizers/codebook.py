@@ -13,11 +13,12 @@ from torch import Tensor
 from vqx.collectives import sum_over_ranks
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_grid, to_rows
+from vqx.quantizers.directions import unit_vectors
 from vqx.quantizers.estimator import Estimator, rotation, straight_through
 from vqx.quantizers.initialization import check_init, draw_codebook, fill_codebook, needs_data
 from vqx.quantizers.nearest import nearest_codes
 from vqx.quantizers.restart import Moves, Restart
-from vqx.quantizers.statistics import mean_norm
+from vqx.quantizers.statistics import commitment_ratio, mean_norm
 from vqx.quantizers.sums import count_codes
 
 Distance = Literal["euclidean", "cosine"]
@@ -102,7 +103,7 @@ class CodebookQuantizer(Quantizer):
 
     def compared(self, z: Tensor) -> Tensor:
         """z (B, D, h, w) as it is compared with the entries."""
-        return F.normalize(z, dim=1) if self.distance == "cosine" else z
+        return unit_vectors(z, 1) if self.distance == "cosine" else z
 
     def quantize(self, z: Tensor) -> Quantized:
         """The nearest entries of z (B, D, h, w) float32."""
@@ -115,7 +116,10 @@ class CodebookQuantizer(Quantizer):
         entries = self.entries_of(codes)
         estimate = rotation if self.estimator == "rotation" else straight_through
         latents = to_grid(estimate(rows, entries), grid)
-        stats = {"codebook_norm": mean_norm(self.codebook)}
+        stats = {
+            "codebook_norm": mean_norm(self.codebook),
+            "commitment_ratio": commitment_ratio(rows, entries),
+        }
         return Quantized(latents, grid, self.loss(rows, entries), stats)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -198,7 +202,7 @@ class CodebookQuantizer(Quantizer):
         self.place(moves.codes, torch.lerp(old, moves.vectors, share), count=count, share=share)
 
     def _scaled(self, vectors: Tensor) -> Tensor:
-        return F.normalize(vectors, dim=1) if self.distance == "cosine" else vectors
+        return unit_vectors(vectors, 1) if self.distance == "cosine" else vectors
 
 
 def require_sizes(**sizes: int) -> None:
