@@ -126,8 +126,8 @@ def test_a_nan_is_seen_and_breaks_no_index(name):
     quantizer.decode(out.codes)
 
 
-def _trained(name: str, accumulation: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Mean loss of the last step, its gradient at z, and the state, after 3 steps of 8 images."""
+def _trained(name: str, accumulation: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    """Loss of the last step, its gradient at z and at the parameters, state, after 3 steps."""
     quantizer = _quantizer(name)
     generator = _seeded()
     for step in range(3):
@@ -140,21 +140,24 @@ def _trained(name: str, accumulation: int) -> tuple[Tensor, Tensor, dict[str, Te
         loss = torch.zeros(())
         for micro in micro_batches:
             loss = loss + quantizer(micro).loss * len(micro) / 8
-        gradient = torch.zeros_like(z)
+        leaves = [z, *quantizer.parameters()]
         if loss.requires_grad:
-            (gradient,) = torch.autograd.grad(loss, z)
+            found = torch.autograd.grad(loss, leaves, materialize_grads=True, allow_unused=True)
+        else:
+            found = tuple(torch.zeros_like(x) for x in leaves)
         quantizer.update_codebook(generator=generator)
     state = {key: x.clone() for key, x in quantizer.state_dict().items()}
-    return sum_over_ranks(loss), sum_over_ranks(gradient), state
+    at_parameters = torch.cat([torch.zeros(1), *(x.flatten() for x in found[1:])])
+    return (*map(sum_over_ranks, (loss, found[0], at_parameters)), state)
 
 
 def _assert_same(actual, expected) -> None:
-    loss, gradient, state = actual
-    torch.testing.assert_close(loss, expected[0], rtol=1e-3, atol=1e-5)
-    size = float(expected[1].abs().max())
-    torch.testing.assert_close(gradient, expected[1], rtol=1e-2, atol=1e-3 * size + 1e-9)
-    for key, x in expected[2].items():
-        torch.testing.assert_close(state[key], x, rtol=1e-3, atol=1e-4, msg=key)
+    torch.testing.assert_close(actual[0], expected[0], rtol=1e-3, atol=1e-5)
+    for gradient, wanted in zip(actual[1:3], expected[1:3], strict=True):
+        size = float(wanted.abs().max())
+        torch.testing.assert_close(gradient, wanted, rtol=1e-2, atol=1e-3 * size + 1e-9)
+    for key, x in expected[3].items():
+        torch.testing.assert_close(actual[3][key], x, rtol=1e-3, atol=1e-4, msg=key)
 
 
 def _skip_if_stochastic(name: str) -> None:

@@ -17,7 +17,9 @@ def _restart(K, **arguments):
 
 def _step(restart, counts, rows=None):
     restart.observe(torch.randn(50, 2) if rows is None else rows)
-    moves = restart.step(torch.tensor(counts), torch.randn(len(counts), 2), generator=seeded())
+    moves = restart.step(
+        torch.tensor(counts), lambda: torch.randn(len(counts), 2), generator=seeded()
+    )
     return moves and (moves.codes, moves.vectors)
 
 
@@ -63,7 +65,7 @@ def test_latents_are_kept_only_in_steps_that_may_restart():
     for _ in range(7):
         restart.observe(torch.randn(4, 2))
         kept.append(len(restart._candidates))
-        restart.step(torch.tensor([100, 100, 100]), torch.randn(3, 2))
+        restart.step(torch.tensor([100, 100, 100]), lambda: torch.randn(3, 2))
         assert not restart._candidates
     assert kept == [0, 0, 1, 0, 0, 1, 0]
 

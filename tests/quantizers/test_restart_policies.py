@@ -23,7 +23,7 @@ def test_copies_are_of_living_codes_drawn_by_usage():
     restart, entries = _attached(1000, policy="usage_copies", interval=1), torch.randn(1000, 4)
     counts = torch.zeros(1000, dtype=torch.int64)
     counts[:2] = torch.tensor([30_000, 10_000])
-    moves = restart.step(counts, entries, generator=seeded())
+    moves = restart.step(counts, lambda: entries, generator=seeded())
     assert moves.codes.tolist() == list(range(2, 1000))
     distance, origin = (moves.vectors[:, None] - entries[:2]).norm(dim=2).min(1)
     assert distance.min() > 0  # of two equal codes the second would never be nearest
@@ -48,28 +48,50 @@ def test_cvq_moves_each_code_by_what_its_usage_leaves():
     running = [0.0] * 4
     for _ in range(3):
         restart.observe(rows)
-        moves = restart.step(counts, entries, generator=seeded())
+        moves = restart.step(counts, lambda: entries, generator=seeded())
         running = [
             0.99 * r + 0.01 * c / 1006 for r, c in zip(running, counts.tolist(), strict=True)
         ]
-    expected = [math.exp(-10 * K * r / 0.01 - 1e-3) for r in running]
-    assert moves.share.tolist() == pytest.approx(expected, rel=1e-3, abs=1e-30)
-    assert moves.share[0] < 1e-6
-    assert moves.share[1] > 0.99
+    expected = {k: math.exp(-10 * K * r / 0.01 - 1e-3) for k, r in enumerate(running)}
+    assert moves.codes.tolist() == [1, 2, 3]  # the much used code stays
+    assert expected[0] < 1e-6
+    assert expected[1] > 0.99
+    wanted = [expected[code] for code in moves.codes.tolist()]
+    assert moves.share.tolist() == pytest.approx(wanted, rel=1e-3)
     assert (torch.cdist(moves.vectors, rows).amin(1) == 0).all()  # anchors are latents
 
 
-def test_cvq_leaves_a_used_code_and_replaces_a_dead_one_with_its_counts():
-    quantizer = make("ema", {"policy": "cvq", "interval": 1}, init="normal")
-    z = latents(64)
-    codes = quantizer(z).codes.unique()
-    before = quantizer.codebook.clone()
-    quantizer.update_codebook(generator=seeded())
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_cvq_replaces_a_dead_code_with_its_counts_and_leaves_a_living_one(distance):
+    z, states = latents(64), {}
+    for policy in ("none", "cvq"):
+        restart = {"policy": policy, "interval": 1}
+        quantizer = make("ema", restart, init="normal", distance=distance)
+        codes, counts = quantizer(z).codes.flatten().unique(return_counts=True)
+        quantizer.update_codebook(generator=seeded())
+        states[policy] = quantizer
+    living, plain = codes[counts > 20], states["none"]
     dead = ~torch.isin(torch.arange(24), codes)
     assert dead.any()
-    assert (quantizer.codebook[dead] - before[dead]).norm(dim=1).min() > 0.1
-    torch.testing.assert_close(quantizer.sums, quantizer.codebook * quantizer.counts[:, None])
+    assert len(living) > 2
+    for name in ("codebook", "counts", "sums"):
+        moved, still = getattr(quantizer, name), getattr(plain, name)
+        assert torch.equal(moved[living], still[living]), name
+    assert (quantizer.codebook[dead] - plain.codebook[dead]).norm(dim=1).min() > 0.05
     assert quantizer.counts[dead].min() > 5  # near the mean count of 32, no longer 1
+    expected = quantizer.codebook * quantizer.counts[:, None]
+    torch.testing.assert_close(quantizer.sums[dead], expected[dead], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["batch_vectors", "usage_copies", "cvq"])
+def test_a_due_step_without_tokens_leaves_the_window_open(policy):
+    quantizer = make("vq", {"policy": policy, "interval": 2}, init="normal")
+    quantizer(latents(64))
+    quantizer.update_codebook(generator=seeded())
+    before = quantizer.codebook.clone()
+    quantizer.update_codebook(generator=seeded())  # due, but nothing was seen
+    assert torch.equal(quantizer.codebook, before)
+    assert quantizer.restart.usage.sum() == 64 * 12
 
 
 # A copy of a gradient codebook's entry needs gradients to part from its original.

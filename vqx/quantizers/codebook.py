@@ -13,6 +13,7 @@ from torch import Tensor
 from vqx.collectives import sum_over_ranks
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_grid, to_rows
+from vqx.quantizers.checks import require_sizes
 from vqx.quantizers.directions import unit_vectors
 from vqx.quantizers.estimator import Estimator, rotation, straight_through
 from vqx.quantizers.initialization import check_init, draw_codebook, fill_codebook, needs_data
@@ -91,15 +92,19 @@ class CodebookQuantizer(Quantizer):
 
     def entries(self) -> Tensor:
         """All K entries (K, D), what latents are compared with and the decoder sees."""
-        return self._scaled(self.transform(self.codebook))
+        return self._scaled(self.transform(self.codebook.float()))
 
     def entries_of(self, codes: Tensor) -> Tensor:
         """Entries (N, D) of `codes` (N,), differentiable."""
-        return self._scaled(self.transform(F.embedding(codes, self.codebook)))
+        return self._scaled(self.transform(F.embedding(codes, self.codebook).float()))
 
     def search(self, rows: Tensor) -> Tensor:
         """Code (N,) of each of the compared latents `rows` (N, D), without gradient."""
         return nearest_codes(rows, self.entries())
+
+    def codebook_norm(self) -> Tensor:
+        """Mean length () of the entries."""
+        return mean_norm(self.entries())
 
     def compared(self, z: Tensor) -> Tensor:
         """z (B, D, h, w) as it is compared with the entries."""
@@ -117,14 +122,15 @@ class CodebookQuantizer(Quantizer):
         estimate = rotation if self.estimator == "rotation" else straight_through
         latents = to_grid(estimate(rows, entries), grid)
         stats = {
-            "codebook_norm": mean_norm(self.codebook),
+            "codebook_norm": self.codebook_norm(),
             "commitment_ratio": commitment_ratio(rows, entries),
         }
         return Quantized(latents, grid, self.loss(rows, entries), stats)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Entries of `codes` (B, h, w) int64 as latents (B, D, h, w) float32."""
-        return to_grid(self.entries_of(codes.flatten()), codes)
+        with torch.autocast(codes.device.type, enabled=False):
+            return to_grid(self.entries_of(codes.flatten()), codes)
 
     # What is accumulated is None at first and in some steps collected in a list: a compiled forward
     # would be compiled anew for each of these cases.
@@ -180,7 +186,7 @@ class CodebookQuantizer(Quantizer):
         counts = sum_over_ranks(counts)
         self.move(counts)
         if self.restart is not None and restarts:
-            moves = self.restart.step(counts, self.entries(), generator=generator)
+            moves = self.restart.step(counts, self.entries, generator=generator)
             if moves is not None:
                 self._carry_out(moves, counts.sum() / self.codebook_size)
 
@@ -203,20 +209,6 @@ class CodebookQuantizer(Quantizer):
 
     def _scaled(self, vectors: Tensor) -> Tensor:
         return unit_vectors(vectors, 1) if self.distance == "cosine" else vectors
-
-
-def require_sizes(**sizes: int) -> None:
-    """Raise ConfigError, naming it, unless each of `sizes` is a whole number of at least 1."""
-    for name, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise ConfigError(f"{name} {size}: use a whole number of at least 1")
-
-
-def require_weights(**weights: float) -> None:
-    """Raise ConfigError, naming it, unless each of `weights` is 0 or more."""
-    for name, weight in weights.items():
-        if weight < 0:
-            raise ConfigError(f"{name} {weight}: use 0 or more")
 
 
 def _read_initialized(quantizer: CodebookQuantizer, _: object) -> None:

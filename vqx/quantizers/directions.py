@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 # Shorter vectors have no direction: they become 0, and get no gradient.
 SHORTEST = 1e-12
@@ -24,6 +25,7 @@ class _UnitVectors(torch.autograd.Function):
         return unit
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         unit, inverse = ctx.saved_tensors
         (gradient,) = gradients

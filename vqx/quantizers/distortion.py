@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class _Distortion(torch.autograd.Function):
@@ -18,6 +19,7 @@ class _Distortion(torch.autograd.Function):
         return (commitment + codebook) * F.mse_loss(z, q)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         z, q = ctx.saved_tensors
         commitment, codebook = ctx.weights

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vqx.collectives import sum_over_ranks
 from vqx.errors import ConfigError
-from vqx.quantizers.codebook import CodebookQuantizer, Distance, require_weights
+from vqx.quantizers.checks import require_weights
+from vqx.quantizers.codebook import CodebookQuantizer, Distance
 from vqx.quantizers.distortion import distortion
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init, fill_codebook

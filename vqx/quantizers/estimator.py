@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Estimator = Literal["ste", "rotation"]
 
@@ -44,6 +45,7 @@ class _Rotation(torch.autograd.Function):
         return q.view_as(q)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         z, q = ctx.saved_tensors
         (gradient,) = gradients

@@ -4,12 +4,12 @@ Axes: n rows on this rank, K clusters, D width.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vqx.collectives import sum_over_ranks
+from vqx.quantizers.directions import unit_vectors
 from vqx.quantizers.nearest import nearest_codes
-from vqx.quantizers.sampling import draw_rows
+from vqx.quantizers.sampling import draw_rows, with_noise
 from vqx.quantizers.sums import count_codes, sum_by_code
 
 
@@ -24,7 +24,8 @@ def kmeans(
 ) -> Tensor:
     """Centres (K, D) of the global batch, whose part on this rank is `rows` (n, D).
 
-    Starts from random rows; a cluster that loses all its rows is seeded again with a random row.
+    Starts from random rows; a cluster that loses all its rows is seeded again with a random row,
+    and a little noise: the row may be the centre of another, or drawn for two.
     Only sums and counts travel between ranks (Lloyd 1982). spherical: centres are unit vectors, for
     rows that are (Dhillon and Modha 2001).
     """
@@ -36,7 +37,7 @@ def kmeans(
         centres = sums / counts.clamp(min=1)[:, None]
         empty = (counts == 0).nonzero()[:, 0]
         if len(empty):
-            centres[empty] = draw_rows(rows, len(empty), generator=generator)
+            centres[empty] = with_noise(draw_rows(rows, len(empty), generator=generator), generator)
         if spherical:
-            centres = F.normalize(centres, dim=1)
+            centres = unit_vectors(centres, 1)
     return centres

@@ -28,9 +28,16 @@ def nearest_codes(z: Tensor, codebook: Tensor, *, scores: int | None = None) -> 
     whatever autocast says. Beside inputs and result it holds at most `scores` products at once and
     K numbers; None: SCORES, or on a GPU SCORES_ON_GPU.
     """
-    return best_codes(z, codebook, codebook.float().square().sum(1) / -2, scores=scores)
+    return best_codes(z, codebook, half_squares(codebook), scores=scores)
 
 
+def half_squares(codebook: Tensor) -> Tensor:
+    """-|E_i|^2 / 2 (K,) of `codebook` (K, D), without a copy of it."""
+    codebook = codebook.float()
+    return torch.einsum("kd,kd->k", codebook, codebook) / -2
+
+
+@torch.compiler.disable  # its loop over blocks would be unrolled
 @torch.no_grad()
 def best_codes(
     z: Tensor, codebook: Tensor, bias: Tensor | None = None, *, scores: int | None = None

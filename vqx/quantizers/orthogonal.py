@@ -3,10 +3,10 @@
 Axes: K codes, D latent width.
 """
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from vqx.errors import ConfigError
+from vqx.quantizers.checks import require_weights
+from vqx.quantizers.directions import unit_vectors
 from vqx.quantizers.penalty import Penalty
 
 
@@ -19,13 +19,12 @@ class OrthogonalPenalty(Penalty):
 
     def __init__(self, weight: float) -> None:
         super().__init__()
-        if weight < 0:
-            raise ConfigError(f"orthogonal {weight}: use 0 or more")
+        require_weights(orthogonal=weight)
         self.weight = weight
 
     def forward(self, codebook: Tensor) -> Tensor:
         """The term () for a codebook (K, D)."""
         if not self.enabled or self.weight == 0:
             return codebook.new_zeros(())
-        unit, size = F.normalize(codebook, dim=1), len(codebook)
+        unit, size = unit_vectors(codebook, 1), len(codebook)
         return self.weight * ((unit.T @ unit).square().sum() - size) / size**2

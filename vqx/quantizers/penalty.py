@@ -9,6 +9,7 @@ from torch import Tensor
 from vqx.collectives import sum_over_ranks
 from vqx.durations import Duration
 from vqx.errors import ConfigError
+from vqx.quantizers.checks import require_weights
 from vqx.quantizers.schedule import Scheduled, StepState
 
 
@@ -43,6 +44,7 @@ class BatchMean(StepState):
         self._total = total if self._total is None else self._total + total
         self._tokens += tokens
 
+    @torch.compiler.disable  # what is surveyed is None at first: compiled anew for each case
     def forward(self, mean: Tensor, tokens: int) -> Tensor:
         """The global mean's value, with the gradient of `mean` (...), of this part's `tokens`."""
         if not self.training:
@@ -88,9 +90,7 @@ class EntropyPenalty(Penalty):
     ) -> None:
         super().__init__()
         weights = {"entropy_weight": weight, "diversity": diversity, "entropy_start": ramp_start}
-        for name, value in weights.items():
-            if value < 0:
-                raise ConfigError(f"{name} {value}: use 0 or more")
+        require_weights(**weights)
         if ramp is None and ramp_start:
             raise ConfigError(f"entropy_start {ramp_start}: give entropy_ramp too")
         self.diversity = diversity

@@ -3,6 +3,7 @@
 Axes: N tokens of a step on all ranks, K codes, D latent width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from vqx.durations import Duration, steps_in
 from vqx.errors import ConfigError
-from vqx.quantizers.sampling import JITTER, draw_rows, from_rank_zero
+from vqx.quantizers.sampling import draw_rows, from_rank_zero, with_noise
 from vqx.quantizers.schedule import StepState
 
 Policy = Literal["batch_vectors", "usage_copies", "cvq", "none"]
@@ -19,6 +20,7 @@ Policy = Literal["batch_vectors", "usage_copies", "cvq", "none"]
 # CVQ: running mean of usage, and how fast a code stays put as its usage grows.
 CVQ_DECAY = 0.99
 CVQ_STEEPNESS = 10.0
+CVQ_LEAST = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Restart(StepState):
     two equal codes the second would never be nearest.
     "cvq": every code moves toward a random latent, by a share that is near 1 for a code without use
     and vanishes with its running usage p: exp(-10 K p / (1 - 0.99) - 0.001) (Zheng and Vedaldi
-    2023, arXiv 2307.15139, equations 4 to 6, random anchors). It has no use for `threshold`.
+    2023, arXiv 2307.15139, equations 4 to 6, random anchors; there at every step, `interval` 1).
+    Shares under CVQ_LEAST are 0. It has no use for `threshold`.
     "none" counts and restarts nothing.
 
     A dead code held at most `threshold` / K of the tokens, so moving it costs the reconstruction
@@ -120,9 +123,16 @@ class Restart(StepState):
             self._candidates.append(rows.detach())
 
     def step(
-        self, counts: Tensor, entries: Tensor, *, generator: torch.Generator | None = None
+        self,
+        counts: Tensor,
+        entries: Callable[[], Tensor],
+        *,
+        generator: torch.Generator | None = None,
     ) -> Moves | None:
-        """End a step of global `counts` (K,) of codes at `entries` (K, D): moves, if due."""
+        """End a step of global `counts` (K,) of codes at `entries()` (K, D): moves, if due.
+
+        A due step that has seen no token leaves the window open.
+        """
         if not self.active:
             return None
         if not self._interval:
@@ -134,14 +144,17 @@ class Restart(StepState):
             share = counts / counts.sum().clamp(min=1)
             self.running.lerp_(share.to(self.running), 1 - CVQ_DECAY)
         self._set_step(self._step + 1)
-        if not due:
+        if not due or not int(counts.sum()):
             return None
         if self.policy == "cvq":
             return self._toward_anchors(candidates, generator)
         return self._close_window(candidates, entries, generator)
 
     def _close_window(
-        self, candidates: list[Tensor], entries: Tensor, generator: torch.Generator | None
+        self,
+        candidates: list[Tensor],
+        entries: Callable[[], Tensor],
+        generator: torch.Generator | None,
     ) -> Moves | None:
         fewest = self.threshold * self.usage.sum() / len(self.usage)
         if fewest < 1:
@@ -154,7 +167,7 @@ class Restart(StepState):
         if self.policy == "batch_vectors":
             vectors = draw_rows(torch.cat(candidates), len(dead), generator=generator)
         else:
-            vectors = _copies(entries, usage, dead, generator)
+            vectors = _copies(entries(), usage, dead, generator)
         return Moves(dead, vectors, torch.ones((), device=vectors.device))
 
     def _toward_anchors(
@@ -163,8 +176,11 @@ class Restart(StepState):
         self.usage.zero_()
         size = len(self.running)
         share = torch.exp(-CVQ_STEEPNESS * size * self.running / (1 - CVQ_DECAY) - 1e-3)
-        codes = torch.arange(size, device=share.device)
-        return Moves(codes, draw_rows(torch.cat(candidates), size, generator=generator), share)
+        codes = (share > CVQ_LEAST).nonzero()[:, 0]  # the rest stay as they are, to the bit
+        if not len(codes):
+            return None
+        vectors = draw_rows(torch.cat(candidates), len(codes), generator=generator)
+        return Moves(codes, vectors, share[codes])
 
     def _set_step(self, step: int) -> None:
         self._step = step
@@ -184,10 +200,7 @@ def _copies(
     share[dead] = 0
     device = generator.device if generator is not None else share.device
     drawn = torch.multinomial(share.to(device), len(dead), replacement=True, generator=generator)
-    noise = torch.randn((len(dead), entries.shape[1]), generator=generator, device=device)
-    originals = entries[from_rank_zero(drawn, entries.device)]
-    noise = from_rank_zero(noise, entries.device)
-    return originals + JITTER * originals.square().mean().sqrt() * noise
+    return with_noise(entries[from_rank_zero(drawn, entries.device)], generator)
 
 
 def _read_step(restart: Restart, _: object) -> None:

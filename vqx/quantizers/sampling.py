@@ -29,10 +29,21 @@ def draw_rows(rows: Tensor, count: int, *, generator: torch.Generator | None = N
     drawn[mine] = rows[indices[mine]]
     drawn = sum_over_ranks(drawn)
     if count > total:
-        noise = _draw_normal((count - total, rows.shape[1]), generator)
-        size = JITTER * drawn.square().mean().sqrt()
-        drawn[total:] += size * from_rank_zero(noise, rows.device)
+        drawn[total:] = with_noise(drawn[total:], generator, like=drawn)
     return drawn
+
+
+def with_noise(
+    rows: Tensor, generator: torch.Generator | None, *, like: Tensor | None = None
+) -> Tensor:
+    """`rows` (n, D) with normal noise of JITTER times the root mean square of `like` (None: them).
+
+    The same on every rank, whose `rows` are.
+    """
+    device = generator.device if generator is not None else None
+    noise = torch.randn(rows.shape, generator=generator, device=device)
+    size = JITTER * (rows if like is None else like).square().mean().sqrt()
+    return rows + size * from_rank_zero(noise, rows.device)
 
 
 def _position(rows: Tensor) -> tuple[int, int]:
@@ -48,11 +59,6 @@ def _draw_indices(total: int, count: int, generator: torch.Generator | None) -> 
     rounds = -(-count // total)
     orders = [torch.randperm(total, generator=generator, device=device) for _ in range(rounds)]
     return torch.cat(orders)[:count]
-
-
-def _draw_normal(shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
-    device = generator.device if generator is not None else None
-    return torch.randn(shape, generator=generator, device=device)
 
 
 def from_rank_zero(x: Tensor, device: torch.device) -> Tensor:

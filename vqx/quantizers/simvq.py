@@ -7,10 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqx.quantizers.codebook import CodebookQuantizer, Distance, require_weights
+from vqx.quantizers.checks import weights_of_terms
+from vqx.quantizers.codebook import CodebookQuantizer, Distance
 from vqx.quantizers.distortion import distortion
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init
+from vqx.quantizers.orthogonal import OrthogonalPenalty
 from vqx.quantizers.restart import Restart
 
 
@@ -20,7 +22,8 @@ class SimVQ(CodebookQuantizer):
     A step of W moves all codes, used or not, so that none is left behind. Loss as VQ's, with q the
     entry of E W; `beta_legacy` as there. init: E's, "normal" of deviation D^-1/2 in the paper; W
     starts as a linear layer does, uniform in +-D^-1/2. A start from data, or a restart, puts an
-    entry at v by E_i = v W^-1. The other switches are CodebookQuantizer's; no restart by default.
+    entry at v by E_i = v W^-1. orthogonal: weight of OrthogonalPenalty on the entries. The other
+    switches are CodebookQuantizer's; no restart by default.
     """
 
     commitment_weight: float
@@ -37,6 +40,7 @@ class SimVQ(CodebookQuantizer):
         distance: Distance = "euclidean",
         estimator: Estimator = "ste",
         restart: Restart | bool | None = None,
+        orthogonal: float = 0.0,
     ) -> None:
         super().__init__(
             codebook_size,
@@ -46,9 +50,9 @@ class SimVQ(CodebookQuantizer):
             estimator=estimator,
             restart=restart,
         )
-        require_weights(commitment=commitment)
-        self.commitment_weight = 1.0 if beta_legacy else commitment
-        self.codebook_weight = commitment if beta_legacy else 1.0
+        weights = weights_of_terms(commitment, beta_legacy=beta_legacy)
+        self.commitment_weight, self.codebook_weight = weights
+        self.orthogonal = OrthogonalPenalty(orthogonal)
         self.register_buffer("codebook", torch.empty(codebook_size, latent_channels))
         self.weight = nn.Parameter(torch.empty(latent_channels, latent_channels))
         self.reset_parameters()
@@ -62,10 +66,19 @@ class SimVQ(CodebookQuantizer):
         """E W (n, D) of rows E (n, D); `weight` is W transposed, as in a linear layer."""
         return F.linear(vectors, self.weight)
 
+    def entries_of(self, codes: Tensor) -> Tensor:
+        """Entries (N, D) of `codes` (N,), differentiable.
+
+        In eval looked up in all K: how a product rounds depends on how many rows it has.
+        """
+        return super().entries_of(codes) if self.training else F.embedding(codes, self.entries())
+
     def loss(self, z: Tensor, q: Tensor) -> Tensor:
-        """Codebook and commitment term () of z, q (N, D)."""
+        """Codebook and commitment term () of z, q (N, D), and the orthogonal penalty."""
         weights = {"commitment": self.commitment_weight, "codebook": self.codebook_weight}
-        return distortion(z, q, **weights)
+        loss = distortion(z, q, **weights)
+        # All K entries are made for it, but not for a weight of 0.
+        return loss + self.orthogonal(self.entries()) if self.orthogonal.weight else loss
 
     @torch.no_grad()
     def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor, share: Tensor) -> None:

@@ -6,7 +6,8 @@ Axes: N tokens, K codes, D latent width.
 import torch
 from torch import Tensor, nn
 
-from vqx.quantizers.codebook import CodebookQuantizer, Distance, require_weights
+from vqx.quantizers.checks import weights_of_terms
+from vqx.quantizers.codebook import CodebookQuantizer, Distance
 from vqx.quantizers.distortion import distortion
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init
@@ -46,9 +47,8 @@ class VQ(CodebookQuantizer):
             estimator=estimator,
             restart=restart,
         )
-        require_weights(commitment=commitment)
-        self.commitment_weight = 1.0 if beta_legacy else commitment
-        self.codebook_weight = commitment if beta_legacy else 1.0
+        weights = weights_of_terms(commitment, beta_legacy=beta_legacy)
+        self.commitment_weight, self.codebook_weight = weights
         self.orthogonal = OrthogonalPenalty(orthogonal)
         self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
         self.reset_parameters()
