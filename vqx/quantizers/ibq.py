@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from vqx.durations import Duration
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, to_grid, to_rows
-from vqx.quantizers.codebook import CodebookQuantizer, require_weights
+from vqx.quantizers.checks import require_weights
+from vqx.quantizers.codebook import CodebookQuantizer
 from vqx.quantizers.distortion import distortion
 from vqx.quantizers.entropy_vq import half_squares, require_temperature
 from vqx.quantizers.initialization import Init
