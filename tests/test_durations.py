@@ -20,6 +20,12 @@ def test_other_intervals_are_refused(interval):
         steps_in(interval, name="trainer.log_every", steps_per_epoch=10)
 
 
+def test_per_cent_are_of_the_run():
+    assert steps_in("30%", name="over", steps_per_epoch=7, run=50) == 15
+    with pytest.raises(ConfigError, match="over='30%': call set_epoch_length"):
+        steps_in("30%", name="over", steps_per_epoch=7)
+
+
 def test_epochs_of_unknown_length_say_what_to_call():
     assert steps_in(3, name="over", steps_per_epoch=None) == 3
     with pytest.raises(ConfigError, match=r"over='2 epochs': call set_epoch_length\(\) first"):

@@ -85,7 +85,7 @@ def test_gradient_of_the_latents_passes_straight_through():
 
 def test_exact_entropy_sees_bits_that_always_agree_and_factorised_does_not():
     z = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1).expand(2, 2, 1, 1)
-    arguments = {"commitment": 0.0, "entropy_weight": 1.0}
+    arguments = {"commitment": 0.0, "entropy_weight": 1.0, "temperature": 0.01}
     exact = LFQ(2, entropy="exact", **arguments)(z).loss
     factorised = LFQ(2, entropy="factorised", **arguments)(z).loss
     assert exact.item() == pytest.approx(-math.log(2))
@@ -119,7 +119,7 @@ def test_agreement_with_vector_quantize_pytorch():
     bits, temperature = 8, 1.0
     z = latents(bits, scale=0.3)
     theirs = peer.LFQ(dim=bits, commitment_loss_weight=0.25, entropy_loss_weight=0.1)
-    ours = LFQ(bits, temperature=temperature)
+    ours = LFQ(bits, entropy_weight=0.1, temperature=temperature)
     x, y = z.clone().requires_grad_(), z.clone().requires_grad_()
     expected = theirs(x, inv_temperature=1 / temperature)
     out = ours(y)

@@ -29,6 +29,11 @@ def test_cosine_is_half_a_period():
     assert values == pytest.approx(expected)
 
 
+def test_quarter_cosine_is_level_at_the_start_only():
+    values = _values(Scheduled(1.0, 0.0, over=10, shape="quarter_cosine"), 11)
+    assert values == pytest.approx([math.cos(math.pi / 2 * t / 10) for t in range(11)])
+
+
 def test_epochs_need_to_be_told_their_length():
     schedule = Scheduled(0.0, 1.0, over="2 epochs", name="kl_ramp")
     with pytest.raises(ConfigError, match="kl_ramp='2 epochs': call set_epoch_length"):

@@ -111,11 +111,11 @@ class Quantizer(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the initial codebook anew from torch's generator; nothing to draw by default."""
 
-    def set_epoch_length(self, steps: float) -> None:
-        """An epoch has `steps` optimizer steps: durations given in epochs need to know."""
+    def set_epoch_length(self, steps: float, *, run: int | None = None) -> None:
+        """An epoch has `steps` optimizer steps, the run `run`: parts of them need to know."""
         for module in self.modules():
             if isinstance(module, StepState):
-                module.set_epoch_length(steps)
+                module.set_epoch_length(steps, run=run)
 
     @torch.no_grad()
     def _stats(self, z: Tensor, out: Quantized) -> dict[str, Tensor]:

@@ -22,7 +22,9 @@ class LFQ(BinaryQuantizer):
     of the entropies of the mean bits, its upper bound: it balances each bit, but does not see bits
     that always agree. entropy_ramp: steps, or text like "2 epochs", over which entropy_weight is
     reached linearly from entropy_start. Without entropy and commitment |z| grows without bound and
-    most codes die.
+    most codes die. At published code's weight .1 and temperature .01 only latents within .01 of 0
+    feel the entropy: of 256 codes a toy autoencoder then used 11 % in 600 steps; with these
+    defaults 98 %.
     """
 
     def __init__(
@@ -30,9 +32,9 @@ class LFQ(BinaryQuantizer):
         bits: int,
         *,
         commitment: float = 0.25,
-        entropy_weight: float = 0.1,
+        entropy_weight: float = 0.2,
         diversity: float = 1.0,
-        temperature: float = 0.01,
+        temperature: float = 0.5,
         entropy: Entropy = "exact",
         entropy_ramp: Duration | None = None,
         entropy_start: float = 0.0,

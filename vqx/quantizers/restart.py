@@ -72,7 +72,7 @@ class Restart(StepState):
             raise ConfigError(
                 f"restart policy {policy!r}: use one of {', '.join(get_args(Policy))}"
             )
-        steps_in(interval, name="restart.interval", steps_per_epoch=1.0)
+        steps_in(interval, name="restart.interval", steps_per_epoch=1.0, run=1)
         if not 0 < threshold < 1:
             raise ConfigError(f"restart.threshold {threshold}: use a fraction between 0 and 1")
         self.policy = policy
@@ -111,10 +111,10 @@ class Restart(StepState):
         self._interval = self.interval if isinstance(self.interval, int) else self._interval
         self._set_step(0)
 
-    def set_epoch_length(self, steps: float) -> None:
-        """An epoch has `steps` optimizer steps."""
+    def set_epoch_length(self, steps: float, *, run: int | None = None) -> None:
+        """An epoch has `steps` optimizer steps, the run `run`."""
         name = "restart.interval"
-        self._interval = steps_in(self.interval, name=name, steps_per_epoch=steps)
+        self._interval = steps_in(self.interval, name=name, steps_per_epoch=steps, run=run)
         self._set_step(self._step)
 
     def observe(self, rows: Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vqx.durations import Duration, steps_in
 from vqx.errors import ConfigError
 
-Shape = Literal["linear", "cosine"]
+Shape = Literal["linear", "cosine", "quarter_cosine"]
 
 
 class StepState(nn.Module):
@@ -21,15 +21,16 @@ class StepState(nn.Module):
     def next_step(self) -> None:
         """An optimizer step has ended."""
 
-    def set_epoch_length(self, steps: float) -> None:
-        """An epoch has `steps` optimizer steps: durations given in epochs are now known."""
+    def set_epoch_length(self, steps: float, *, run: int | None = None) -> None:
+        """An epoch has `steps` optimizer steps, the run `run`: parts of them are now known."""
 
 
 class Scheduled(StepState):
     """A number that goes from `start` to `end` in the first `over` optimizer steps and stays there.
 
-    over: steps, or text like "15 epochs"; None: `end` from the first step on. shape: "linear", or
-    "cosine" (half a period). `value` is a () float32 tensor on the module's device, so that reading
+    over: steps, or text like "15 epochs" or "75%" of the run; None: `end` from the first step on.
+    shape: "linear", "cosine" (half a period: level at both ends), or "quarter_cosine" (level at the
+    start). `value` is a () float32 tensor on the module's device, so that reading
     it neither waits for the device nor compiles anything anew. The step is in the checkpoint.
     """
 
@@ -49,7 +50,7 @@ class Scheduled(StepState):
         if shape not in get_args(Shape):
             raise ConfigError(f"{name} shape {shape!r}: use one of {', '.join(get_args(Shape))}")
         if over is not None:
-            steps_in(over, name=name, steps_per_epoch=1.0)
+            steps_in(over, name=name, steps_per_epoch=1.0, run=1)
         self.start, self.end, self.over, self.shape, self.name = start, end, over, shape, name
         self._length = over if isinstance(over, int) else 0
         self._step = 0
@@ -73,10 +74,10 @@ class Scheduled(StepState):
         self.steps += 1
         self._move_to(self._step + 1)
 
-    def set_epoch_length(self, steps: float) -> None:
-        """An epoch has `steps` optimizer steps."""
+    def set_epoch_length(self, steps: float, *, run: int | None = None) -> None:
+        """An epoch has `steps` optimizer steps, the run `run`."""
         if self.over is not None:
-            self._length = steps_in(self.over, name=self.name, steps_per_epoch=steps)
+            self._length = steps_in(self.over, name=self.name, steps_per_epoch=steps, run=run)
             self._move_to(self._step)
 
     def extra_repr(self) -> str:
@@ -93,6 +94,8 @@ class Scheduled(StepState):
         part = step / self._length if self._length else 0.0
         if self.shape == "cosine":
             part = (1 - math.cos(math.pi * part)) / 2
+        elif self.shape == "quarter_cosine":
+            part = 1 - math.cos(math.pi * part / 2)
         return self.start + (self.end - self.start) * part
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vqx.data import Data
+from vqx.durations import steps_in
 from vqx.errors import ConfigError, VqxError
 from vqx.losses import WeightedSum
 from vqx.metrics import CodebookUse, Metric, build_metrics
@@ -88,7 +89,9 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     torch.manual_seed(int(config["seed"]))
     tokenizer = build_tokenizer(config, image_channels=data.channels)
     check_downsampling(tokenizer, data)
-    tokenizer.quantizer.set_epoch_length(len(data.train) / settings.batch_size)
+    epoch = len(data.train) / settings.batch_size
+    run = steps_in(settings.steps, name="trainer.steps", steps_per_epoch=epoch)
+    tokenizer.quantizer.set_epoch_length(epoch, run=run)
     check_contracts(tokenizer.quantizer, device=device)
     losses = construct(config["loss"], what="loss").to(device)
     size = (data.image_size, data.image_size)
