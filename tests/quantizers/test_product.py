@@ -7,11 +7,12 @@ from tests.quantizers import reference
 from tests.quantizers.cases import assert_same_state, latents, seeded
 from vqx.collectives import rank, world_size
 from vqx.errors import ConfigError
-from vqx.quantizers import EMA, VQ, Restart
+from vqx.quantizers import EMA, FSQ, VQ, Restart
 from vqx.quantizers.base import Quantized, to_rows
 from vqx.quantizers.lfq import LFQ
 from vqx.quantizers.product import Product
 from vqx.quantizers.residual import Residual
+from vqx.quantizers.statistics import commitment_ratio
 
 
 def make(base=None, groups=3, **arguments):
@@ -36,6 +37,25 @@ def test_it_equals_the_slow_reference():
     assert out.loss.item() == pytest.approx(1.25 * error, rel=1e-5)
     assert quantizer.latent_channels == 6
     assert quantizer.codebooks == 3
+
+
+@pytest.mark.parametrize("kind", [VQ, EMA])
+def test_the_commitment_ratio_is_of_all_channels_together(kind):
+    quantizer = make(kind(1, 1, init="normal", restart=None), 2)
+    for part, entry in zip(quantizer.parts, (2.0, 1.0), strict=True):
+        part.codebook.data.fill_(entry)
+    z = torch.tensor([3.0, 1.0])[None, :, None, None].expand(1, 2, 2, 2)
+    stats = quantizer(z).stats
+    assert stats["commitment_ratio"].item() == pytest.approx(1 / 10)  # not the mean of 1/9 and 0
+    assert stats["codebook_norm"].item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("base", [FSQ([5, 3]), Residual(VQ(9, 2), 3), VQ(9, 2, distance="cosine")])
+def test_the_commitment_ratio_is_of_what_is_compared(base):
+    quantizer, z = make(base), latents(2)
+    out = quantizer(z)
+    expected = commitment_ratio(quantizer.compared(z), out.latents)
+    torch.testing.assert_close(out.stats["commitment_ratio"], expected)
 
 
 def test_groups_start_from_codebooks_of_their_own():

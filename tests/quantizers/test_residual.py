@@ -5,9 +5,11 @@ import torch
 
 from tests.quantizers import reference
 from tests.quantizers.cases import latents
-from vqx.quantizers import EMA, FSQ, VQ
+from vqx.quantizers import EMA, VQ
 from vqx.quantizers.base import to_rows
+from vqx.quantizers.bsq import BSQ
 from vqx.quantizers.dropout import ABSENT
+from vqx.quantizers.lfq import LFQ
 from vqx.quantizers.residual import Residual
 
 STAGES = 4
@@ -57,8 +59,17 @@ def test_stages_start_from_codebooks_of_their_own():
     assert len(make(shared=True).parts) == 1
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.7])
-@pytest.mark.parametrize("base", [VQ(24, 6), EMA(24, 6, init="normal"), FSQ([5, 4, 3])])
+@pytest.mark.parametrize(
+    ("base", "scale"),
+    [
+        (VQ(24, 6), 1.0),
+        (EMA(24, 6, init="normal"), 1.0),
+        (VQ(24, 6), 0.7),
+        (VQ(24, 6, distance="cosine"), 0.7),
+        (LFQ(3), 0.7),
+        (BSQ(3), 0.7),
+    ],
+)
 def test_decode_is_the_forward_pass_bit_for_bit(base, scale):
     quantizer = make(base, 7, scale=scale)
     z = 3 * torch.randn(5, base.latent_channels, 4, 3)
@@ -91,6 +102,18 @@ def test_one_stage_is_its_base():
     assert torch.equal(out.latents, alone.latents)
     assert torch.equal(out.loss, alone.loss)
     assert torch.equal(quantizer.decode(out.codes), out.latents)
+
+
+@pytest.mark.parametrize("kind", [VQ, EMA])
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_commitment_ratio_is_of_the_whole_sum(kind, shared):
+    quantizer = make(kind(2, 1, init="normal", restart=None), 2, shared=shared, scale=0.5)
+    for part in quantizer.parts:
+        part.codebook.data.copy_(torch.tensor([[0.0], [2.0]]))
+    out = quantizer(torch.full((1, 1, 2, 2), 4.0))  # 2 of 4, then 1 of the 2 that are left
+    assert out.latents.unique().tolist() == [3.0]
+    assert out.stats["residual_ratio_1"].item() == pytest.approx(4 / 16)
+    assert out.stats["commitment_ratio"].item() == pytest.approx(1 / 16)
 
 
 @pytest.mark.parametrize("estimator", ["ste", "rotation"])

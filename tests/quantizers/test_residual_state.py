@@ -12,7 +12,6 @@ from vqx.errors import ConfigError
 from vqx.quantizers import EMA, VQ, Restart
 from vqx.quantizers.dropout import ABSENT
 from vqx.quantizers.lfq import LFQ
-from vqx.quantizers.product import Product
 from vqx.quantizers.residual import Residual
 
 
@@ -156,46 +155,6 @@ def test_a_survey_leaves_no_trace():
     quantizer.update_codebook()
     assert all(torch.equal(x, before[name]) for name, x in quantizer.state_dict().items())
     assert all(part.training for part in quantizer.parts)
-
-
-class Soft(VQ):
-    """Latents that pass a gradient to the codebook."""
-
-    def quantize(self, z):
-        out = super().quantize(z)
-        object.__setattr__(out, "latents", out.latents + 0 * self.decode(out.codes))
-        return out
-
-
-def test_a_base_trained_through_its_latents_is_refused():
-    quantizer = Residual(Soft(8, 3, restart=None), 2)
-    quantizer.eval()(torch.randn(1, 3, 2, 2))
-    with pytest.raises(ConfigError, match="Residual of Soft"):
-        quantizer.train()(torch.randn(1, 3, 2, 2))
-
-
-def not_discrete():
-    base = VQ(8, 3)
-    base.discrete = False
-    return base
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"stages": 0}, "stages 0"),
-        ({"scale": 0.0}, "scale 0"),
-        ({"quantizer_dropout": 1.0}, "quantizer_dropout 1"),
-        ({"base": not_discrete()}, "not discrete"),
-        ({"base": Product(VQ(8, 3), 2)}, "2 codebooks already"),
-        ({"base": VQ(8, 3, distance="cosine")}, "scale below 1"),
-        ({"base": LFQ(3), "quantizer_dropout": 0.5}, "other stages"),
-        ({"base": LFQ(3), "shared": True}, "mix the stages"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments, message):
-    with pytest.raises(ConfigError, match=message):
-        Residual(**{"base": VQ(8, 3), "stages": 2, **arguments})
 
 
 @pytest.mark.parametrize("codes", [(1, 2, 2, STAGES + 1), (1, 2, 2), (1, 2, 2, 0)])

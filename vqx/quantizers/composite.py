@@ -85,5 +85,9 @@ def join_codes(codes: Iterable[Tensor]) -> Tensor:
 
 
 def mean_stats(stats: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean over the parts of each of their statistics."""
-    return {name: torch.stack([part[name] for part in stats]).mean() for name in stats[0]}
+    """The mean over the parts of each of their statistics, but for `commitment_ratio`.
+
+    That of the whole is not the mean of the parts': Quantizer.forward takes it of the whole.
+    """
+    names = [name for name in stats[0] if name != "commitment_ratio"]
+    return {name: torch.stack([part[name] for part in stats]).mean() for name in names}

@@ -20,7 +20,7 @@ class Product(Composite):
     Loss: the mean over groups. So commitment and codebook terms stay means over all elements, and a
     penalty (an entropy, say) weighs against them as in the base alone: it is the mean of the
     groups' entropies, not the entropy of the joint code, which is up to G times as large.
-    stats: the mean over groups of the base's own.
+    stats: the mean over groups of the base's own; `commitment_ratio` is of all channels together.
     """
 
     def __init__(self, base: Quantizer, groups: int) -> None:

@@ -21,6 +21,7 @@ from vqx.quantizers.composite import (
 from vqx.quantizers.dropout import ABSENT, draw_stages
 from vqx.quantizers.estimator import rotation, straight_through
 from vqx.quantizers.restart import Restart
+from vqx.quantizers.stages import check_base, is_trained_through
 
 
 class Residual(Composite):
@@ -46,8 +47,12 @@ class Residual(Composite):
     (`draw_stages`). The other stages do not see it: not their statistics, and their loss is summed
     over the images they see and divided by all B. How many that is, is drawn on the CPU, so there
     is no waiting for the device; the pass is not compiled.
-    stats: `residual_ratio_i`, |r_i|^2 / |z|^2 after i stages (the last is `commitment_ratio`), and
-    the mean over stages of the base's own.
+    stats: `residual_ratio_i`, |r_i|^2 / |z|^2 after i stages (after all of them it is
+    `commitment_ratio`), and the mean over stages of the base's own.
+
+    Refused is a base whose latents stand for another thing than z (FSQ's for a squashed z: see
+    ResidualFSQ), and at a scale of 1 or more one whose entries all have one length (LFQ, BSQ,
+    cosine): its stages would undo each other.
     """
 
     commitment_weight = None
@@ -71,8 +76,9 @@ class Residual(Composite):
                 f"quantizer_dropout {quantizer_dropout}: use a probability from 0 to less than 1"
             )
         self.shared, self.scale, self.quantizer_dropout = shared, scale, quantizer_dropout
-        _check_base(base, shared=shared, dropout=quantizer_dropout > 0)
-        _check_length(base, stages, scale)
+        check_base(
+            base, stages=stages, shared=shared, scale=scale, has_dropout=quantizer_dropout > 0
+        )
         self.codebook_size, self.latent_channels = base.codebook_size, base.latent_channels
         self.codebooks = stages
         self.stochastic = base.stochastic or quantizer_dropout > 0
@@ -200,7 +206,7 @@ class Residual(Composite):
         """Refuse a base whose latents train its parameters: that gradient would be lost here."""
         if self._gradient_checked or not self.training or torch.compiler.is_compiling():
             return
-        if out.latents.requires_grad and _reaches(out.latents, stage):
+        if out.latents.requires_grad and is_trained_through(out.latents, stage):
             name = type(stage).__name__
             raise ConfigError(
                 f"Residual of {name}: the gradient of its latents trains its parameters, and with "
@@ -208,39 +214,6 @@ class Residual(Composite):
                 "like VQ or EMA"
             )
         self._gradient_checked = out.latents.requires_grad
-
-
-def _check_base(base: Quantizer, *, shared: bool, dropout: bool) -> None:
-    name = type(base).__name__
-    if not base.discrete:
-        raise ConfigError(
-            f"Residual of {name}: it is not discrete, so what its codes leave over is not what its "
-            "latents leave over; use a discrete base"
-        )
-    if base.codebooks > 1:
-        raise ConfigError(
-            f"Residual of {name}: it has {base.codebooks} codebooks already; give it a base of one "
-            "(a product of residuals is Product(Residual(...)))"
-        )
-    if base.needs_survey and dropout:
-        raise ConfigError(
-            f"quantizer_dropout with {name}: its entropy of the whole batch needs all of a step "
-            "beforehand, but each pass would draw other stages; set entropy_weight or "
-            "quantizer_dropout to 0"
-        )
-    if base.needs_survey and shared:
-        raise ConfigError(
-            f"shared with {name}: its entropy of the whole batch would mix the stages; set its "
-            "entropy_weight to 0 or shared to false"
-        )
-
-
-def _check_length(base: Quantizer, stages: int, scale: float) -> None:
-    if stages > 1 and scale == 1 and getattr(base, "distance", None) == "cosine":
-        raise ConfigError(
-            f"Residual of {type(base).__name__} with distance=cosine and scale 1: every stage adds "
-            "a vector of length 1, however little is left over; use a scale below 1, like 0.5"
-        )
 
 
 def _images(x: Tensor, images: Tensor | None) -> Tensor:
@@ -263,18 +236,3 @@ def _spread(x: Tensor, images: Tensor | None, count: int, *, fill: float) -> Ten
     if images is None:
         return x
     return x.new_full((count, *x.shape[1:]), fill).index_copy_(0, images, x)
-
-
-def _reaches(x: Tensor, stage: Quantizer) -> bool:
-    """Whether backward from `x` would arrive at a parameter of `stage`."""
-    wanted = {id(p) for p in stage.parameters()}
-    open_nodes, seen = [x.grad_fn], set()
-    while open_nodes:
-        node = open_nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if id(getattr(node, "variable", None)) in wanted:
-            return True
-        open_nodes += [parent for parent, _ in node.next_functions]
-    return False
