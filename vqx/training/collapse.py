@@ -1,29 +1,41 @@
 """When a finished run counts as collapsed.
 
-Axes: K codes, N tokens (latent positions) of the evaluation set.
+Axes: Q codebooks, K codes of each, b binary digits of a code, N tokens (latent positions) of the
+evaluation set.
 """
 
-from collections.abc import Mapping
+from torch import Tensor
 
 
 def collapse_note(
-    values: Mapping[str, float], *, tokens: int, codebook_size: int, floor: float | None
+    counts: Tensor | None, bit_entropies: Tensor | None, *, tokens: int, floor: float | None
 ) -> str | None:
-    """Why a codebook with these metric values counts as collapsed; None: it does not.
+    """Why a quantizer counts as collapsed: the worst of its codebooks does; None: it does not.
 
-    Its usage, relative to the min(1, N / K) that N `tokens` can reach, is under `floor`; where
-    usage is undefined (K too large to count) the `bit_entropy`, in [0, 1]. `floor` None: never.
+    `counts` (Q, K) is how often each code was used. A codebook's usage, relative to the
+    min(1, N / K) that N `tokens` can reach, is under `floor`; where K is too large to count
+    (`counts` None) its mean of `bit_entropies` (Q, b), in [0, 1]. `floor` None: never.
     """
     if floor is None:
         return None
-    if (usage := values.get("usage")) is not None:
-        allowed = min(1.0, tokens / codebook_size)
+    if counts is not None:
+        codes = counts.shape[1]
+        usage, where = _worst((counts > 0).double().mean(1))
+        allowed = min(1.0, tokens / codes)
         relative = usage / allowed
-        what = f"usage {usage:.2%} of {codebook_size:,} codes"
+        what = f"usage {usage:.2%} of {codes:,} codes{where}"
         if allowed < 1:
             what += f" is {relative:.2%} of what {tokens:,} tokens allow"
-    elif (entropy := values.get("bit_entropy")) is not None:
-        relative, what = entropy, f"bit entropy {entropy:.4f} of 1"
+    elif bit_entropies is not None:
+        relative, where = _worst(bit_entropies.mean(1))
+        what = f"bit entropy {relative:.4f} of 1{where}"
     else:
         return None
     return f"{what}, under trainer.collapse_floor={floor:g}" if relative < floor else None
+
+
+def _worst(values: Tensor) -> tuple[float, str]:
+    """The smallest of values (Q,), and where several are it is."""
+    value, codebook = values.min(0)
+    where = f" in codebook {int(codebook) + 1} of {len(values)}" if len(values) > 1 else ""
+    return float(value), where

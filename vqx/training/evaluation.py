@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vqx.data import Data, evaluation_batches
+from vqx.data import Data, EvaluationBatches, evaluation_batches
 from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
 from vqx.models import Tokenizer
 from vqx.training.progress import progress_of
@@ -86,17 +86,7 @@ def evaluate(
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
-    with closing(iter(batches)) as stream:
-        for _ in progress_of(batches.rounds, shown=show_progress):
-            check_stop()
-            if (real := next(stream, None)) is not None:
-                fake, codes = reconstruct(tokenizer, real)
-                for metric in metrics:
-                    metric.update(real, fake, codes)
-                if soft:
-                    fake = reconstruct_softly(tokenizer, real)
-                for metric in soft:
-                    metric.update(real, fake, codes)
+    _measure(tokenizer, batches, metrics, soft, check_stop, show_progress=show_progress)
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
@@ -110,6 +100,32 @@ def evaluate(
         left_out=left_out,
         seconds=time.perf_counter() - start,
     )
+
+
+def _measure(
+    tokenizer: Tokenizer,
+    batches: EvaluationBatches,
+    metrics: Sequence[Metric],
+    soft: Sequence[Metric],
+    check_stop: Callable[[], None],
+    *,
+    show_progress: bool,
+) -> None:
+    """Update `metrics` with the images rebuilt from codes, `soft` with the softly rebuilt ones.
+
+    A rank may have a batch fewer than there are rounds.
+    """
+    with closing(iter(batches)) as stream:
+        for _ in progress_of(batches.rounds, shown=show_progress):
+            check_stop()
+            if (real := next(stream, None)) is not None:
+                fake, codes = reconstruct(tokenizer, real)
+                for metric in metrics:
+                    metric.update(real, fake, codes)
+                if soft:
+                    fake = reconstruct_softly(tokenizer, real)
+                for metric in soft:
+                    metric.update(real, fake, codes)
 
 
 def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:

@@ -67,15 +67,7 @@ def _fit(
     _restore(state, folder, world)
     plan = Plan.of(experiment)
     _announce(experiment, state, plan, folder, world)
-    logger: Logger = NoLogger()
-    if world.is_first:
-        logger = construct(config["logger"], what="logger")
-        logger.start(
-            folder=folder.path,
-            signature=signature(config),
-            name=run_name(config),
-            config=config,
-        )
+    logger = _started_logger(config, folder, world)
     bar = ProgressBar(total=plan.steps, initial=state.step, shown=world.is_first)
     record = Record(folder, logger, heartbeat)
     summary: dict[str, float] = {}
@@ -86,15 +78,41 @@ def _fit(
         evaluation = trainer.fit()
         summary = evaluation.values
         if world.is_first:
-            plot_use(evaluation, folder.images / "codebook_usage.png")
-            plot_curves(folder.metrics, folder.images / "curves.png")
-            _judge(evaluation, experiment, heartbeat)
-            folder.write_result(final_result(experiment, state, evaluation, world))
+            _write_down(evaluation, experiment, state, folder, world, heartbeat)
         world.barrier()
         exit_code = 0
     finally:
         bar.close()
         logger.finish(exit_code=exit_code, summary=summary)
+
+
+def _started_logger(config: dict[str, Any], folder: RunFolder, world: World) -> Logger:
+    """The configured logger on the first rank; the others log nothing."""
+    if not world.is_first:
+        return NoLogger()
+    logger: Logger = construct(config["logger"], what="logger")
+    logger.start(
+        folder=folder.path,
+        signature=signature(config),
+        name=run_name(config),
+        config=config,
+    )
+    return logger
+
+
+def _write_down(
+    evaluation: Evaluation,
+    experiment: Experiment,
+    state: TrainState,
+    folder: RunFolder,
+    world: World,
+    heartbeat: Heartbeat | None,
+) -> None:
+    """The final evaluation as pictures, state and result; the result, last, says it is done."""
+    plot_use(evaluation, folder.images / "codebook_usage.png")
+    plot_curves(folder.metrics, folder.images / "curves.png")
+    _judge(evaluation, experiment, heartbeat)
+    folder.write_result(final_result(experiment, state, evaluation, world))
 
 
 def _restore(state: TrainState, folder: RunFolder, world: World) -> None:
@@ -135,9 +153,9 @@ def _announce(
 def _judge(evaluation: Evaluation, experiment: Experiment, heartbeat: Heartbeat | None) -> None:
     """Let a collapsed run's status say so; before its result is there, which says it is done."""
     note = collapse_note(
-        evaluation.values,
+        evaluation.counts,
+        evaluation.bit_entropies,
         tokens=evaluation.tokens,
-        codebook_size=experiment.tokenizer.quantizer.codebook_size,
         floor=experiment.settings.collapse_floor,
     )
     if note is not None and heartbeat is not None:
