@@ -39,6 +39,11 @@ _LEGEND = (
      "round with their backward"),
     ("MiB", "peak of tensors held during the pass beyond inputs and parameters, with gradients"),
 )  # fmt: skip
+_FLAT = Note(
+    "flat",
+    f"wanted of the peaks below: MiB grows by at most {SLACK} codebooks of K x D float32 (those of "
+    "all stages, at the largest K) from the smallest to the largest K; MISS: by more",
+)
 
 
 @dataclass(slots=True)
@@ -56,6 +61,8 @@ class Results:
         missed = sum(text.endswith(MISS) for text in texts)
         notes = [Note(about, text) for about, text in _LEGEND]
         notes.append(Note("wanted", f"{missed} of {wanted} figures missed"))
+        if flat:
+            notes.append(_FLAT)
         return Table(caption, HEADER, rows, (*notes, *flat))
 
 
