@@ -1,4 +1,4 @@
-"""vqx's quantizers as they are measured: no start from data and no restart, the rest by default."""
+"""vqx's quantizers as they are measured: no start from data, no restart, the rest by default."""
 
 from typing import TYPE_CHECKING
 

@@ -29,6 +29,9 @@ class Pass:
     ) -> None:
         shape = (tokens // SIDE**2, width, SIDE, SIDE)
         self.module, self.dtype = module, dtype
+        for part in module.modules():
+            if isinstance(part, Quantizer):
+                part.statistics = False  # the peer gathers none
         self.z = torch.randn(shape, device=device).to(dtype).requires_grad_()
         gradient = torch.randn(shape, device=device)
         self._gradients = {kind: gradient.to(kind) for kind in {torch.float32, dtype}}

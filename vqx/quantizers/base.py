@@ -41,6 +41,8 @@ class Quantizer(nn.Module):
     commitment_weight |compared(z) - sg(q)|^2 + codebook_weight |sg(compared(z)) - q|^2, means over
     elements. None declares a loss of another form, whose gradient is not checked.
     stochastic: whether a training-mode forward draws random numbers.
+    statistics: whether a forward fills `Quantized.stats`; set it to False, on every module, where
+    nobody reads them and tensors are so small that each pass counts.
     """
 
     codebook_size: int
@@ -48,6 +50,7 @@ class Quantizer(nn.Module):
     codebooks: int = 1
     discrete: bool = True
     stochastic: bool = False
+    statistics: bool = True
     commitment_weight: float | None = 0.0
     codebook_weight: float | None = 0.0
 
@@ -56,7 +59,7 @@ class Quantizer(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = self._checked(z)
             out = self.quantize(z)
-            return replace(out, stats={**self._stats(z, out), **out.stats})
+            return replace(out, stats=self._stats(z, out)) if self.statistics else out
 
     @abstractmethod
     def quantize(self, z: Tensor) -> Quantized:
@@ -123,7 +126,7 @@ class Quantizer(nn.Module):
         stats = {"latent_norm": mean_norm(z)}
         if "commitment_ratio" not in out.stats:
             stats["commitment_ratio"] = commitment_ratio(self.compared(z), out.latents)
-        return stats
+        return {**stats, **out.stats}
 
     def _checked(self, z: Tensor) -> Tensor:
         if z.ndim != 4 or z.shape[1] != self.latent_channels:

@@ -102,6 +102,7 @@ class CodebookQuantizer(Quantizer):
         """Code (N,) of each of the compared latents `rows` (N, D), without gradient."""
         return nearest_codes(rows, self.entries())
 
+    @torch.no_grad()
     def codebook_norm(self) -> Tensor:
         """Mean length () of the entries."""
         return mean_norm(self.entries())
@@ -121,10 +122,10 @@ class CodebookQuantizer(Quantizer):
         entries = self.entries_of(codes)
         estimate = rotation if self.estimator == "rotation" else straight_through
         latents = to_grid(estimate(rows, entries), grid)
-        stats = {
-            "codebook_norm": self.codebook_norm(),
-            "commitment_ratio": commitment_ratio(rows, entries),
-        }
+        stats = {}
+        if self.statistics:
+            stats["codebook_norm"] = self.codebook_norm()
+            stats["commitment_ratio"] = commitment_ratio(rows, entries)
         return Quantized(latents, grid, self.loss(rows, entries), stats)
 
     def decode(self, codes: Tensor) -> Tensor:

@@ -69,6 +69,8 @@ class LevelQuantizer(Quantizer):
 
     def result(self, latents: Tensor, codes: Tensor, y: Tensor) -> Quantized:
         """What `quantize` returns, given levels y (B, D, h, w) before rounding, overwritten."""
+        if not self.statistics:
+            return Quantized(latents, codes, y.new_zeros(()))
         # commitment_ratio(compared(z), latents), without another pass through the sigmoid.
         size = torch.linalg.vector_norm(y.mul_(self.unit)).clamp(min=torch.finfo(y.dtype).tiny)
         distance = torch.linalg.vector_norm(y.sub_(latents.detach()))

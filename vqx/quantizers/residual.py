@@ -121,7 +121,8 @@ class Residual(Composite):
             stats.append(out.stats)
             loss = loss + out.loss * (len(out.codes) / len(z))
             total, residual = _added(total, latents, i), residual - latents
-            left.append(residual.detach())
+            if self.statistics:
+                left.append(residual.detach())
         own = {**_ratios(z.detach(), left[:-1]), **mean_stats(stats)}
         return Quantized(self._estimate(z, total), join_codes(codes), loss, own), inputs
 
