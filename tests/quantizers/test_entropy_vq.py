@@ -176,6 +176,18 @@ def test_smallest_sizes(cls, K, D):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
+def test_codes_of_the_penaltys_scores_are_those_of_the_search(cls, monkeypatch):
+    quantizer, z = make(cls), latents(2)
+    quantizer.entropy.enabled = False
+    expected = quantizer(z).codes
+    quantizer.entropy.enabled = True
+    for search in ("codebook.nearest_codes", "ibq.best_codes"):  # another product
+        monkeypatch.setattr(f"vqx.quantizers.{search}", None)
+    for training in (True, False):
+        assert torch.equal(quantizer.train(training)(z).codes, expected)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
 def test_a_nan_shows_in_the_loss(cls):
     z = latents(1)
     z[0, 1, 2, 1] = torch.nan

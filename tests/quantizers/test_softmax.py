@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.quantizers.cases import seeded
-from vqx.quantizers.nearest import scores_held
+from vqx.quantizers.nearest import best_codes, scores_held
 from vqx.quantizers.softmax import ROWS, softmax_mixture, softmax_statistics
 
 
@@ -34,6 +34,7 @@ def _results(function, inputs, weights, dtype):
     """Outputs, and the gradient of a random linear function of them for each input."""
     leaves = [x.to(dtype).requires_grad_() for x in inputs]
     out = function(*leaves)
+    out = out[: len(weights)]  # and codes
     loss = sum((x * w.to(dtype)).sum() for x, w in zip(out, weights, strict=True))
     return [*out, *torch.autograd.grad(loss, leaves)]
 
@@ -86,18 +87,45 @@ def test_no_bias_is_a_bias_of_nothing():
     assert torch.equal(softmax_statistics(z, codebook, scale=2.0)[1], expected[1])
 
 
-def test_given_values_come_back_exactly_with_the_gradient_of_the_mixture():
-    inputs, (values, *_) = _inputs(50, 9, 4), _inputs(50, 9, 4, seed=2)
+def test_hard_mixtures_are_entries_with_the_gradient_of_the_mixture():
+    inputs = _inputs(50, 9, 4)
     weights = [torch.randn(50, 4), torch.zeros(()), torch.zeros(9)]
     mixed = _results(lambda *x: softmax_mixture(*x, scale=1.0), inputs, weights, torch.float32)
-    given = _results(
-        lambda *x: softmax_mixture(*x, scale=1.0, values=values), inputs, weights, torch.float32
+    hard = _results(
+        lambda *x: softmax_mixture(*x, scale=1.0, hard=True), inputs, weights, torch.float32
     )
-    assert torch.equal(given[0], values)
-    assert given[1] == 0
-    assert not given[2].any()
-    for a, b in zip(given[3:], mixed[3:], strict=True):
+    z, codebook, bias = inputs
+    assert torch.equal(hard[0], codebook[best_codes(z, codebook, bias)])
+    assert hard[1] == 0
+    assert not hard[2].any()
+    for a, b in zip(hard[3:], mixed[3:], strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("N", "K", "D"), [(5000, 300, 16), (70, 40_000, 3), (9, 1, 1)])
+@pytest.mark.parametrize("statistics_scale", [None, 200.0])
+def test_codes_are_those_of_the_search(N, K, D, statistics_scale):
+    z, codebook, bias = _inputs(N, K, D)
+    codebook[K // 2] = codebook[0]  # a tie
+    bias[K // 2] = bias[0]
+    z[0] = torch.nan
+    codes = softmax_mixture(
+        z, codebook, bias, scale=2.0, statistics_scale=statistics_scale, hard=True
+    )[3]
+    assert torch.equal(codes, best_codes(z, codebook, bias))
+
+
+def test_gradients_are_computed_only_where_wanted():
+    z, codebook, bias = _inputs(60, 20, 6)
+    wanted = [x.clone().requires_grad_() for x in (z, codebook, bias)]
+    softmax_statistics(*wanted, scale=3.0)[0].backward()
+    for i, leaf in enumerate(wanted):
+        inputs = [z, codebook, bias]
+        inputs[i] = inputs[i].clone().requires_grad_()
+        with _Largest() as largest:
+            softmax_statistics(*inputs, scale=3.0)[0].backward()
+        assert torch.equal(inputs[i].grad, leaf.grad)
+        assert largest.products == 2 + (i < 2)
 
 
 @pytest.mark.parametrize("size", [300.0, 1e6])
@@ -105,7 +133,7 @@ def test_far_and_cold_gives_certain_codes_and_no_nan(size):
     z, codebook, _ = (size * x for x in _inputs(40, 12, 6))
     z.requires_grad_(), codebook.requires_grad_()
     bias = codebook.square().sum(1) / -2
-    entropy, mean = softmax_statistics(z, codebook, bias, scale=200.0, scores=1)
+    entropy, mean, _ = softmax_statistics(z, codebook, bias, scale=200.0, scores=1)
     (entropy + mean @ torch.randn(12)).backward()
     nearest = torch.cdist(z, codebook).argmin(1)
     torch.testing.assert_close(mean, torch.bincount(nearest, minlength=12) / 40)
@@ -118,19 +146,21 @@ def test_entropy_and_gradient_are_exact_where_the_scores_are_large():
     """Two equal codes of score 2e6 and a worse one: ln 2, and a gradient from the mean alone."""
     z, codebook = torch.full((7, 1), 100.0), torch.tensor([[200.0], [200.0], [100.0]])
     bias = torch.zeros(3, requires_grad=True)
-    entropy, mean = softmax_statistics(z, codebook, bias, scale=100.0)
+    entropy, mean, _ = softmax_statistics(z, codebook, bias, scale=100.0)
     assert entropy.item() == pytest.approx(math.log(2), abs=1e-6)
     (entropy + mean[0]).backward()
     torch.testing.assert_close(bias.grad, torch.tensor([25.0, -25.0, 0.0]))
 
 
 class _Largest(TorchDispatchMode):
-    """Notes the most elements of any tensor that an operation returns."""
+    """Notes the most elements of any tensor that an operation returns, and counts products."""
 
     elements = 0
+    products = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
+        self.products += "mm" in func.__name__
         for x in out if isinstance(out, tuple | list) else (out,):
             if isinstance(x, torch.Tensor):
                 self.elements = max(self.elements, x.numel())
@@ -141,8 +171,8 @@ class _Largest(TorchDispatchMode):
 def test_never_holds_more_than_it_says(K, scores):
     inputs = [x.requires_grad_() for x in _inputs(500, K, 3)]
     with _Largest() as largest:
-        mixture, entropy, mean = softmax_mixture(
-            *inputs, scale=1.0, statistics_scale=9.0, values=inputs[0], scores=scores
+        mixture, entropy, mean, _ = softmax_mixture(
+            *inputs, scale=1.0, statistics_scale=9.0, hard=True, scores=scores
         )
         (mixture.sum() + entropy + mean[0]).backward()
     assert largest.elements <= max(scores, ROWS * K)
@@ -170,13 +200,13 @@ def test_autocast_changes_nothing(backward_too):
         return [*out, *(x.grad for x in leaves)]
 
     for a, b in zip(run(), run(enabled=False), strict=True):
-        assert a.dtype == torch.float32
+        assert a.dtype in (torch.float32, torch.int64)
         assert torch.equal(a, b)
 
 
 def test_no_probability_is_denormal():
     """Such numbers slow products down manyfold on some processors."""
-    _, p = softmax_statistics(torch.ones(1, 1), -torch.linspace(0, 200, 50)[:, None], scale=1.0)
+    _, p, _ = softmax_statistics(torch.ones(1, 1), -torch.linspace(0, 200, 50)[:, None], scale=1.0)
     assert p.min() >= torch.finfo(torch.float32).tiny
 
 
@@ -191,6 +221,6 @@ def test_strides_change_nothing():
 def test_a_nan_token_makes_the_statistics_nan():
     z, codebook, bias = _inputs(60, 20, 6)
     z[3, 2] = torch.nan
-    entropy, mean = softmax_statistics(z, codebook, bias, scale=3.0)
+    entropy, mean, _ = softmax_statistics(z, codebook, bias, scale=3.0)
     assert entropy.isnan()
     assert mean.isnan().all()

@@ -3,11 +3,13 @@
 Axes: N tokens, K codes, D latent width.
 """
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from vqx.durations import Duration
 from vqx.errors import ConfigError
-from vqx.quantizers.base import to_rows
+from vqx.quantizers.base import Quantized, to_rows
 from vqx.quantizers.codebook import Distance
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init
@@ -57,6 +59,8 @@ class EntropyVQ(VQ):
         require_temperature(temperature)
         self.temperature = temperature
         self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
+        # Found by `quantize` together with the statistics, for its `search`.
+        self._codes: Tensor | None = None
 
     @property
     def needs_survey(self) -> bool:
@@ -69,14 +73,23 @@ class EntropyVQ(VQ):
             rows = self._scaled(to_rows(z))
             self.entropy.survey(self._statistics(rows)[1], len(rows))
 
-    def loss(self, z: Tensor, q: Tensor) -> Tensor:
-        """VQ's loss () of z, q (N, D), and the entropy penalty."""
-        loss = super().loss(z, q)
+    def quantize(self, z: Tensor) -> Quantized:
+        """The nearest entries of z (B, D, h, w), and VQ's loss with the entropy penalty."""
+        self._codes = None
         if not self.entropy.active:
-            return loss
-        return loss + self.entropy(*self._statistics(z), len(z))
+            return super().quantize(z)
+        rows = self._scaled(to_rows(z))
+        token_entropy, mean_p, self._codes = self._statistics(rows)
+        out = super().quantize(z)
+        self._codes = None
+        return replace(out, loss=out.loss + self.entropy(token_entropy, mean_p, len(rows)))
 
-    def _statistics(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def search(self, rows: Tensor) -> Tensor:
+        """Code (N,) of each of `rows` (N, D), in `quantize` those of the penalty's scores."""
+        return super().search(rows) if self._codes is None else self._codes
+
+    def _statistics(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean entropy (), mean probabilities (K,) and codes (N,) of compared latents (N, D)."""
         entries = self.entries()
         # -|z - E|^2 / T = (2 z E - |E|^2) / T, but for what is alike for all codes.
         return softmax_statistics(rows, entries, half_squares(entries), scale=2 / self.temperature)

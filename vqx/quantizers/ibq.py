@@ -16,6 +16,7 @@ from vqx.quantizers.checks import require_weights
 from vqx.quantizers.codebook import CodebookQuantizer
 from vqx.quantizers.distortion import distortion
 from vqx.quantizers.entropy_vq import half_squares, require_temperature
+from vqx.quantizers.estimator import straight_through
 from vqx.quantizers.initialization import Init
 from vqx.quantizers.nearest import best_codes
 from vqx.quantizers.penalty import EntropyPenalty, Penalty
@@ -109,8 +110,8 @@ class IBQ(CodebookQuantizer):
             return
         rows, entries = self._scaled(to_rows(z)), self.entries()
         scale = self._scale / self.temperature
-        _, mean = softmax_statistics(rows, entries, self._bias(entries), scale=scale)
-        self.entropy.survey(mean, len(rows))
+        _, mean_p, _ = softmax_statistics(rows, entries, self._bias(entries), scale=scale)
+        self.entropy.survey(mean_p, len(rows))
 
     def search(self, rows: Tensor) -> Tensor:
         """The code (N,) of highest score for each of the compared latents `rows` (N, D)."""
@@ -120,12 +121,11 @@ class IBQ(CodebookQuantizer):
     def quantize(self, z: Tensor) -> Quantized:
         """The entries of highest score for z (B, D, h, w) float32."""
         rows = self._scaled(to_rows(z))
-        with torch.no_grad():
-            codes = self.search(rows)
+        mixture, token_entropy, mean_p, codes = self._softmax(rows)
         if self.training:
             self._accumulate_uncompiled(rows.detach(), codes)
         grid, q = codes.view(z.shape[0], *z.shape[2:]), self.entries_of(codes)
-        q_ste, token_entropy, mean_p = self._softmax(rows, q)
+        q_ste = straight_through(mixture, q)
         loss = self.loss(rows, q) + self.double_quantization(rows, q_ste)
         loss = loss + self.entropy(token_entropy, mean_p, len(rows))
         stats = {"codebook_norm": mean_norm(self.codebook)}
@@ -146,7 +146,7 @@ class IBQ(CodebookQuantizer):
         sizes = f"{self.codebook_size}, {self.latent_channels}, init={self.init}"
         return f"{sizes}, distance={self.scores}"
 
-    def _softmax(self, rows: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _softmax(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         entries = self.entries()
         return softmax_mixture(
             rows,
@@ -154,7 +154,7 @@ class IBQ(CodebookQuantizer):
             self._bias(entries),
             scale=self._scale,
             statistics_scale=self._scale / self.temperature if self.entropy.active else None,
-            values=q,
+            hard=True,
         )
 
     @property
