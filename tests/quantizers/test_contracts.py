@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from vqx.errors import ContractBroken
-from vqx.quantizers import EMA, FSQ, VQ, Restart, check_contracts
+from vqx.quantizers import EMA, FSQ, VQ, Restart, SimVQ, check_contracts
 from vqx.quantizers.base import Quantized
 
 SOUND = {
@@ -154,7 +154,38 @@ class StatsWithGradient(VQ):
         return _replace(out, stats={"loss": out.loss})
 
 
+class EntropyOfEachPart(VQ):
+    """A term of the batch as a whole, taken of each micro-batch."""
+
+    def loss(self, z, q):
+        term = z.mean(0).square().sum() * float(self.orthogonal.enabled)
+        return super().loss(z, q) + term
+
+
+class SumsOfTheLastPart(EMA):
+    def accumulate(self, rows, codes):
+        self._sums = None
+        super().accumulate(rows, codes)
+
+
+class DecodesInAutocast(SimVQ):
+    def decode(self, codes):
+        entries = torch.nn.functional.linear(self.codebook[codes], self.weight)
+        return entries.movedim(-1, 1).contiguous()
+
+
+class DecodesWithoutTheLayer(SimVQ):
+    """The lookup forgets W."""
+
+    def decode(self, codes):
+        return self.codebook[codes].movedim(-1, 1).contiguous()
+
+
 BROKEN = [
+    (EntropyOfEachPart(16, 4, init="normal"), "loss of a batch in parts"),
+    (SumsOfTheLastPart(16, 4, init="normal"), "batch in parts moves the codebook"),
+    (DecodesInAutocast(16, 4), "(latents are float32 in|decode)"),
+    (DecodesWithoutTheLayer(16, 4), "decode"),
     (DecodesOtherwise([8, 5]), "decode"),
     (Samples(16, 4, init="normal"), "two eval passes"),
     (SearchesInAutocast(512, 64), "bf16"),
