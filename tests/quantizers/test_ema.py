@@ -57,6 +57,7 @@ def test_what_zeros_and_ones_mean():
     zeros, ones = make("ema", ema_init="zeros"), make("ema", ema_init="ones")
     assert (zeros.counts == 0).all()
     assert (ones.counts == 1).all()
+    assert EMA(4096, 64, ema_init="ones").codebook.std().item() == pytest.approx(1, rel=0.01)
     before = ones.codebook.clone()
     for quantizer in (zeros, ones):
         assert torch.equal(quantizer.sums, before)
