@@ -220,7 +220,7 @@ class _Backward:
         z, codebook = self.z, self.codebook
         for_z, for_codebook, for_bias = self.wanted
         at_z, at_bias = torch.empty_like(z), torch.zeros_like(self.bias)
-        weighted = _Weighted(codebook, min(rows, len(z)))
+        weighted = WeightedSum(codebook, min(rows, len(z)))
         for part, s, p, *extra in _chunks(z, codebook, rows, 3 if both else 2):
             torch.addmm(self.bias, z[part], codebook.T, out=s)
             at_scores = extra[0] if both else s
@@ -264,8 +264,8 @@ def _through_softmax(p: Tensor, at_p: Tensor) -> None:
     at_p.addcmul_(p, at_p.sum(1, keepdim=True), value=-1)
 
 
-class _Weighted:
-    """Sum over chunks of `n` tokens of weights^T vectors (K, D), for the codebook's gradient."""
+class WeightedSum:
+    """Sum over chunks of `n` tokens of weights^T vectors (K, D), for a gradient of `codebook`."""
 
     def __init__(self, codebook: Tensor, n: int) -> None:
         # A product of K x n with the few columns of n x D is up to ten times slower than D x n with
