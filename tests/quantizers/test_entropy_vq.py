@@ -185,6 +185,8 @@ def test_codes_of_the_penaltys_scores_are_those_of_the_search(cls, monkeypatch):
         monkeypatch.setattr(f"vqx.quantizers.{search}", None)
     for training in (True, False):
         assert torch.equal(quantizer.train(training)(z).codes, expected)
+    monkeypatch.undo()
+    assert len(quantizer.search(torch.randn(5, 6))) == 5  # and not the last codes again
 
 
 @pytest.mark.parametrize("cls", CLASSES)

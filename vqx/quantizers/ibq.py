@@ -125,6 +125,7 @@ class IBQ(CodebookQuantizer):
         if self.training:
             self._accumulate_uncompiled(rows.detach(), codes)
         grid, q = codes.view(z.shape[0], *z.shape[2:]), self.entries_of(codes)
+        # The same values but for rounding, which may depend on how many rows are scaled.
         q_ste = straight_through(mixture, q)
         loss = self.loss(rows, q) + self.double_quantization(rows, q_ste)
         loss = loss + self.entropy(token_entropy, mean_p, len(rows))
