@@ -29,7 +29,7 @@ def _quantizer(name: str) -> Quantizer:
             config = compose("config", overrides=[f"quantizer={name}"])
         torch.manual_seed(0)
         quantizer = instantiate(config.quantizer, _convert_="all")
-        quantizer.set_epoch_length(10)
+        quantizer.set_epoch_length(10, run=100)
         if quantizer.needs_initialization:
             mine = _latents(quantizer, 8).chunk(world_size())[rank()]
             quantizer.initialize(mine, generator=_seeded())

@@ -31,11 +31,15 @@ def _scores(token, codebook, distance):
     return torch.stack([score(token, entry) for entry in codebook])
 
 
-def _soft_latents(z, codebook, distance):
-    """p E (B, D, h, w), one token at a time: what the latents have the gradient of."""
+def _q_ste(z, codebook, distance):
+    """(onehot + p - sg(p)) E (B, D, h, w), one token at a time: the paper's latents."""
     if distance == "cosine":
         codebook = F.normalize(codebook, dim=1)
-    rows = [_scores(t, codebook, distance).softmax(0) @ codebook for t in reference.tokens(z)]
+    rows = []
+    for token in reference.tokens(z):
+        p = _scores(token, codebook, distance).softmax(0)
+        onehot = F.one_hot(p.argmax(), len(p))
+        rows.append((onehot + p - p.detach()) @ codebook)
     return torch.stack(rows).view(len(z), *z.shape[2:], -1).movedim(-1, 1)
 
 
@@ -66,29 +70,31 @@ def test_ties_go_to_the_lowest_index():
 
 
 def test_the_gradient_of_one_token_by_hand():
-    """dz = sum p_k a_k E_k and dE_k = p_k g + p_k a_k z, with a_k = g E_k - g (p E)."""
+    """dz = sum p_k a_k E_k and dE_k = [k = i] g + p_k a_k z, with a_k = g E_k - g (p E)."""
     quantizer, z, g = make(7, 3), torch.randn(3), torch.randn(3)
     leaf = z.view(1, 3, 1, 1).clone().requires_grad_()
-    quantizer(leaf).latents.backward(g.view(1, 3, 1, 1))
+    out = quantizer(leaf)
+    out.latents.backward(g.view(1, 3, 1, 1))
     E = quantizer.codebook.detach()
     p = (E @ z).softmax(0)
     soft, at_z = p @ E, torch.zeros(3)
     for k in range(7):
         a = g @ E[k] - g @ soft
         at_z += p[k] * a * E[k]
-        torch.testing.assert_close(quantizer.codebook.grad[k], p[k] * g + p[k] * a * z)
+        expected = (out.codes.item() == k) * g + p[k] * a * z
+        torch.testing.assert_close(quantizer.codebook.grad[k], expected)
     torch.testing.assert_close(leaf.grad.flatten(), at_z)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_the_latents_have_the_gradient_of_the_mixture(distance):
+def test_the_latents_have_the_papers_gradient(distance):
     quantizer, z = make(distance=distance), latents(2).requires_grad_()
     g = torch.randn(z.shape)
     wanted = [z, quantizer.codebook]
-    expected = torch.autograd.grad(_soft_latents(*wanted, distance), wanted, g)
+    expected = torch.autograd.grad(_q_ste(*wanted, distance), wanted, g)
     actual = torch.autograd.grad(quantizer(z).latents, wanted, g)
     for a, b in zip(actual, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_every_code_learns_from_the_decoder_used_or_not():
@@ -111,8 +117,7 @@ def test_loss_terms_and_where_their_gradients_go(distance, double, beta_legacy, 
     q = quantizer.decode(out.codes)
     mean = compared.sub(q).square().mean().item()
     assert out.loss.item() == pytest.approx((1.3 + double) * mean, rel=1e-5)
-    soft = _soft_latents(z, codebook, distance)
-    q_ste = q.detach() + soft - soft.detach()
+    q_ste = _q_ste(z, codebook, distance)
     expected = (
         at_z * (compared - q.detach()).square().mean()
         + at_codebook * (q - compared.detach()).square().mean()

@@ -87,19 +87,19 @@ def test_no_bias_is_a_bias_of_nothing():
     assert torch.equal(softmax_statistics(z, codebook, scale=2.0)[1], expected[1])
 
 
-def test_hard_mixtures_are_entries_with_the_gradient_of_the_mixture():
-    inputs = _inputs(50, 9, 4)
-    weights = [torch.randn(50, 4), torch.zeros(()), torch.zeros(9)]
-    mixed = _results(lambda *x: softmax_mixture(*x, scale=1.0), inputs, weights, torch.float32)
-    hard = _results(
-        lambda *x: softmax_mixture(*x, scale=1.0, hard=True), inputs, weights, torch.float32
-    )
-    z, codebook, bias = inputs
-    assert torch.equal(hard[0], codebook[best_codes(z, codebook, bias)])
-    assert hard[1] == 0
-    assert not hard[2].any()
-    for a, b in zip(hard[3:], mixed[3:], strict=True):
-        assert torch.equal(a, b)
+def test_hard_mixtures_are_entries_with_the_gradient_through_p_alone():
+    z, codebook, bias = (x.requires_grad_() for x in _inputs(50, 9, 4))
+    upstream = torch.randn(50, 4)
+    hard, entropy, mean, codes = softmax_mixture(z, codebook, bias, scale=1.0, hard=True)
+    assert torch.equal(codes, best_codes(z, codebook, bias))
+    assert torch.equal(hard, codebook[codes])
+    assert entropy == 0
+    assert not mean.any()
+    p = (z @ codebook.T + bias).softmax(1)
+    wanted = [z, codebook, bias]
+    expected = torch.autograd.grad(p @ codebook.detach(), wanted, upstream)
+    actual = torch.autograd.grad(hard, wanted, upstream)
+    _assert_close(actual, [x.double() for x in expected])
 
 
 @pytest.mark.parametrize(("N", "K", "D"), [(5000, 300, 16), (70, 40_000, 3), (9, 1, 1)])

@@ -116,6 +116,10 @@ class CodebookQuantizer(Quantizer):
         rows = self._scaled(to_rows(z))
         with torch.no_grad():
             codes = self.search(rows)
+        return self.quantized(z, rows, codes)
+
+    def quantized(self, z: Tensor, rows: Tensor, codes: Tensor) -> Quantized:
+        """What `quantize` returns for z, whose compared latents `rows` (N, D) have `codes` (N,)."""
         if self.training:
             self._accumulate_uncompiled(rows.detach(), codes)
         grid = codes.view(z.shape[0], *z.shape[2:])

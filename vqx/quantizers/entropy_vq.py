@@ -13,6 +13,7 @@ from vqx.quantizers.base import Quantized, to_rows
 from vqx.quantizers.codebook import Distance
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init
+from vqx.quantizers.nearest import half_squares
 from vqx.quantizers.penalty import EntropyPenalty
 from vqx.quantizers.restart import Restart
 from vqx.quantizers.softmax import softmax_statistics
@@ -59,8 +60,6 @@ class EntropyVQ(VQ):
         require_temperature(temperature)
         self.temperature = temperature
         self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
-        # Found by `quantize` together with the statistics, for its `search`.
-        self._codes: Tensor | None = None
 
     @property
     def needs_survey(self) -> bool:
@@ -75,29 +74,18 @@ class EntropyVQ(VQ):
 
     def quantize(self, z: Tensor) -> Quantized:
         """The nearest entries of z (B, D, h, w), and VQ's loss with the entropy penalty."""
-        self._codes = None
         if not self.entropy.active:
             return super().quantize(z)
         rows = self._scaled(to_rows(z))
-        token_entropy, mean_p, self._codes = self._statistics(rows)
-        out = super().quantize(z)
-        self._codes = None
+        token_entropy, mean_p, codes = self._statistics(rows)  # with the scores of `search`
+        out = self.quantized(z, rows, codes)
         return replace(out, loss=out.loss + self.entropy(token_entropy, mean_p, len(rows)))
-
-    def search(self, rows: Tensor) -> Tensor:
-        """Code (N,) of each of `rows` (N, D), in `quantize` those of the penalty's scores."""
-        return super().search(rows) if self._codes is None else self._codes
 
     def _statistics(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean entropy (), mean probabilities (K,) and codes (N,) of compared latents (N, D)."""
         entries = self.entries()
         # -|z - E|^2 / T = (2 z E - |E|^2) / T, but for what is alike for all codes.
         return softmax_statistics(rows, entries, half_squares(entries), scale=2 / self.temperature)
-
-
-def half_squares(entries: Tensor) -> Tensor:
-    """-|E|^2 / 2 (K,) of entries (K, D): z E plus it orders codes by distance, nearest first."""
-    return entries.square().sum(1) / -2
 
 
 def require_temperature(temperature: float) -> None:

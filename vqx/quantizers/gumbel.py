@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vqx.durations import Duration
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_grid, to_rows
+from vqx.quantizers.checks import require_sizes, require_weights
 from vqx.quantizers.mixture import Draw, softmax_mixture
 from vqx.quantizers.penalty import Penalty
 from vqx.quantizers.schedule import Scheduled, Shape
@@ -22,12 +23,17 @@ class UniformPenalty(Penalty):
     ramp: steps, or text like "2 epochs", over which the weight goes linearly from `start`.
     """
 
-    def __init__(self, weight: float, *, start: float = 0.0, ramp: Duration | None = None) -> None:
+    def __init__(
+        self,
+        weight: float,
+        *,
+        start: float = 0.0,
+        ramp: Duration | None = None,
+        shape: Shape = "linear",
+    ) -> None:
         super().__init__()
-        for name, value in {"kl_weight": weight, "kl_start": start}.items():
-            if value < 0:
-                raise ConfigError(f"{name} {value}: use 0 or more")
-        self.weight = Scheduled(start, weight, over=ramp, name="kl_ramp")
+        require_weights(kl_weight=weight, kl_start=start)
+        self.weight = Scheduled(start, weight, over=ramp, shape=shape, name="kl_ramp")
 
     def forward(self, divergence: Tensor) -> Tensor:
         """The term () from the tokens' mean divergence ()."""
@@ -47,9 +53,10 @@ class Gumbel(Quantizer):
     noise: the entry of the largest logit, which is the code in training too.
     Loss kl_weight KL(softmax(l) | uniform), mean over tokens.
 
-    Temperature and KL weight go from start to end in the ramps: steps, or text like "15 epochs";
-    None for their end from the first step on. The defaults suit some hundred steps: a toy
-    autoencoder then used 17 % of 256 codes after 400, and 7 % with a KL weight of 5e-4.
+    Temperature and KL weight go from start to end in the ramps: steps, or text like "15 epochs" or
+    "75%" of the run; None for their end from the first step on. The defaults suit some hundred
+    steps: a toy autoencoder then used 17 % of 256 codes after 400, and 7 % with a KL weight of
+    5e-4.
 
     Codes are chosen by logits, not by distance: so there is nothing to commit to, to restart by
     distance or to initialise from latents, and the gradient needs no estimator.
@@ -65,6 +72,7 @@ class Gumbel(Quantizer):
         kl_weight: float = 0.00859375,
         kl_start: float = 0.0,
         kl_ramp: Duration | None = 100,
+        kl_shape: Shape = "linear",
         temperature_start: float = 1.0,
         temperature_end: float = 1 / 16,
         temperature_ramp: Duration | None = 300,
@@ -72,10 +80,7 @@ class Gumbel(Quantizer):
         straight_through: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"codebook_size": codebook_size, "latent_channels": latent_channels}
-        for name, size in sizes.items():
-            if type(size) is not int or size < 1:
-                raise ConfigError(f"{name} {size}: use a whole number of at least 1")
+        require_sizes(codebook_size=codebook_size, latent_channels=latent_channels)
         bounds = {"temperature_start": temperature_start, "temperature_end": temperature_end}
         for name, value in bounds.items():
             if not value > 0:
@@ -85,7 +90,7 @@ class Gumbel(Quantizer):
         self.logits = nn.Linear(latent_channels, codebook_size)
         self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
         self.reset_parameters()
-        self.penalty = UniformPenalty(kl_weight, start=kl_start, ramp=kl_ramp)
+        self.penalty = UniformPenalty(kl_weight, start=kl_start, ramp=kl_ramp, shape=kl_shape)
         self.temperature = Scheduled(
             temperature_start,
             temperature_end,

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from vqx.durations import Duration
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, to_grid, to_rows
-from vqx.quantizers.checks import require_weights
+from vqx.quantizers.checks import require_weights, weights_of_terms
 from vqx.quantizers.codebook import CodebookQuantizer
 from vqx.quantizers.distortion import distortion
-from vqx.quantizers.entropy_vq import half_squares, require_temperature
+from vqx.quantizers.entropy_vq import require_temperature
 from vqx.quantizers.estimator import straight_through
 from vqx.quantizers.initialization import Init
-from vqx.quantizers.nearest import best_codes
+from vqx.quantizers.nearest import best_codes, half_squares
+from vqx.quantizers.orthogonal import OrthogonalPenalty
 from vqx.quantizers.penalty import EntropyPenalty, Penalty
 from vqx.quantizers.restart import Restart
 from vqx.quantizers.softmax import softmax_mixture, softmax_statistics
-from vqx.quantizers.statistics import mean_norm
 
 Scores = Literal["dot", "euclidean", "cosine"]
 
@@ -46,16 +46,17 @@ class IBQ(CodebookQuantizer):
     """Index backpropagation quantization (Shi et al. 2024, arXiv 2412.02692, section 3.2).
 
     scores = z E^T, p = softmax(scores), code i = argmax, the lowest of equals. The decoder sees
-    q_ste = (onehot(i) + p - sg(p)) E: exactly E_i, with the gradient of p E for z and for all
-    codes. Loss: double_weight |q_ste - z|^2 + commitment |sg(E_i) - z|^2 + |E_i - sg(z)|^2, means
-    over elements, and the entropy penalty entropy_weight (mean H - diversity H(mean)) of
-    softmax(scores / temperature), the second over the global batch. `beta_legacy`: commitment
-    weighs |E_i - sg(z)|^2 instead, as in the published code.
+    q_ste = (onehot(i) + p - sg(p)) E: exactly E_i, with a gradient for E_i itself and, through p,
+    for z and all codes. Loss: double_weight |q_ste - z|^2 + commitment |sg(E_i) - z|^2
+    + |E_i - sg(z)|^2, means over elements, and the entropy penalty entropy_weight (mean H -
+    diversity H(mean)) of softmax(scores / temperature), the second over the global batch.
+    `beta_legacy`: commitment weighs |E_i - sg(z)|^2 instead, as in the published code.
 
     distance: what the scores are: "dot", "euclidean" (-|z - E|^2) or "cosine" (unit vectors
     throughout; p is then close to even). p is never held whole (see softmax.py). init, restart: as
-    in CodebookQuantizer; none by default, since no code is ever without a gradient. entropy_ramp:
-    steps, or text like "2 epochs", over which the entropy weight rises from 0.
+    in CodebookQuantizer; none by default, since no code is ever without a gradient. orthogonal:
+    weight of OrthogonalPenalty. It is its own estimator, so there is no other to choose.
+    entropy_ramp: steps, or text like "2 epochs", over which the entropy weight rises from 0.
     """
 
     commitment_weight: float
@@ -76,6 +77,7 @@ class IBQ(CodebookQuantizer):
         init: Init = "uniform",
         distance: Scores = "dot",
         restart: Restart | bool | None = None,
+        orthogonal: float = 0.0,
     ) -> None:
         if distance not in get_args(Scores):
             raise ConfigError(
@@ -89,12 +91,12 @@ class IBQ(CodebookQuantizer):
             estimator="ste",
             restart=restart,
         )
-        require_weights(commitment=commitment)
         require_temperature(temperature)
         self.scores, self.temperature = distance, temperature
-        self.commitment_weight = 1.0 if beta_legacy else commitment
-        self.codebook_weight = commitment if beta_legacy else 1.0
+        weights = weights_of_terms(commitment, beta_legacy=beta_legacy)
+        self.commitment_weight, self.codebook_weight = weights
         self.double_quantization = DoublePenalty(double_weight)
+        self.orthogonal = OrthogonalPenalty(orthogonal)
         self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
         self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
         self.reset_parameters()
@@ -125,17 +127,17 @@ class IBQ(CodebookQuantizer):
         if self.training:
             self._accumulate_uncompiled(rows.detach(), codes)
         grid, q = codes.view(z.shape[0], *z.shape[2:]), self.entries_of(codes)
-        # The same values but for rounding, which may depend on how many rows are scaled.
-        q_ste = straight_through(mixture, q)
+        # Exactly q; its gradient goes through p, and to the entry itself.
+        q_ste = straight_through(mixture, q) + (q - q.detach())
         loss = self.loss(rows, q) + self.double_quantization(rows, q_ste)
         loss = loss + self.entropy(token_entropy, mean_p, len(rows))
-        stats = {"codebook_norm": mean_norm(self.codebook)}
+        stats = {"codebook_norm": self.codebook_norm()} if self.statistics else {}
         return Quantized(to_grid(q_ste, grid), grid, loss, stats)
 
     def loss(self, z: Tensor, q: Tensor) -> Tensor:
-        """Codebook and commitment term () of z, q (N, D)."""
+        """Codebook and commitment term () of z, q (N, D), and the orthogonal penalty."""
         weights = {"commitment": self.commitment_weight, "codebook": self.codebook_weight}
-        return distortion(z, q, **weights)
+        return distortion(z, q, **weights) + self.orthogonal(self.codebook)
 
     @torch.no_grad()
     def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor, share: Tensor) -> None:

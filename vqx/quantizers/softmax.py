@@ -66,8 +66,8 @@ def softmax_mixture(
 
     As `softmax_statistics`, whose results belong to `statistics_scale` (None: entropy and mean are
     0); both share the products. `hard`: entries E of the codes in place of p E, which is then not
-    computed, with its gradient: a straight-through estimate. With both softmaxes it holds 3 n K
-    numbers.
+    computed, with the gradient that p E has through p alone: (onehot + p - sg(p)) sg(E). With both
+    softmaxes it holds 3 n K numbers.
     """
     return _apply(z, codebook, bias, Scales(statistics_scale, scale), hard=hard, scores=scores)
 
@@ -103,7 +103,7 @@ class _Softmax(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         found = _Forward(z, codebook, bias, scales, hard).run(rows)
         ctx.save_for_backward(z, codebook, bias, found.best)
-        ctx.scales, ctx.rows = scales, rows
+        ctx.scales, ctx.hard, ctx.rows = scales, hard, rows
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(found.codes)
         if scales.mixture is None:
@@ -117,7 +117,7 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
             wanted = ctx.needs_input_grad[:3]
-            backward = _Backward(ctx.saved_tensors, ctx.scales, wanted, gradients[:3])
+            backward = _Backward(ctx.saved_tensors, ctx.scales, ctx.hard, wanted, gradients[:3])
             return *backward.run(ctx.rows), None, None, None
 
 
@@ -191,18 +191,19 @@ class _Backward:
 
     With s the scaled scores and A = dL/dp, the gradient for s is p (A - sum p A). The statistics
     have A = -dL/dH s / N + dL/dmean p / N, the mixture has A = G E^T with G its own gradient, and p
-    also weighs E in it, which adds p^T G to the gradient for E.
+    also weighs E in it, which adds p^T G to the gradient for E unless it is hard.
     """
 
     def __init__(
         self,
         saved: tuple[Tensor, ...],
         scales: Scales,
+        hard: bool,
         wanted: tuple[bool, ...],
         gradients: tuple[Tensor | None, ...],
     ) -> None:
         self.z, self.codebook, self.bias, self.best = saved
-        self.scales, self.wanted = scales, wanted
+        self.scales, self.hard, self.wanted = scales, hard, wanted
         at_mixture, at_entropy, at_mean = gradients
         self.at_mixture = at_mixture if scales.mixture is not None else None
         # Factor and summand (K,) that make A, times dS / dscores, of the statistics' scores S.
@@ -228,7 +229,7 @@ class _Backward:
                 self._through_statistics(part, s, p, at_scores)
             if self.at_mixture is not None:
                 self._through_mixture(part, s, p)
-                if for_codebook:
+                if for_codebook and not self.hard:
                     weighted.add(p, self.at_mixture[part])
                 at_scores = at_scores.add_(s) if both else s
             if for_z:
