@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from tests.quantizers import reference
 from tests.quantizers.cases import latents
 from vqx.errors import ConfigError
+from vqx.quantizers import check_contracts
 from vqx.quantizers.directions import unit_vectors
 from vqx.quantizers.ibq import IBQ
+from vqx.quantizers.restart import Restart
 
 DISTANCES = ["dot", "euclidean", "cosine"]
 
@@ -181,3 +183,12 @@ def test_memory_layout_and_autocast_change_nothing():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ConfigError, match=message):
         IBQ(4, 2, **arguments)
+
+
+@pytest.mark.parametrize("policy", ["batch_vectors", "usage_copies", "cvq"])
+def test_restart_is_refused_where_length_wins(policy):
+    with pytest.raises(ConfigError, match="IBQ restart with distance=dot: a code put on a latent"):
+        make(restart=Restart(policy))
+    for distance in ("euclidean", "cosine"):
+        check_contracts(make(distance=distance, restart=Restart(policy)), device="cpu")
+    assert make(restart=Restart("none")).restart.policy == "none"

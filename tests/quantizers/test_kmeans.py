@@ -58,3 +58,10 @@ def test_two_ranks_find_the_centres_of_one(two_ranks):
     for sizes in ((90, 90), (31, 149)):
         for centres in two_ranks(_kmeans_split, sizes, 25):
             torch.testing.assert_close(centres, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_spherical_centres_are_unit_vectors_and_others_are_means():
+    rows = torch.nn.functional.normalize(torch.randn(200, 3), dim=1)
+    spherical = kmeans(rows, 7, spherical=True, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(spherical.norm(dim=1), torch.ones(7))
+    assert kmeans(rows, 7).norm(dim=1).max() < 1
