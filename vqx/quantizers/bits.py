@@ -198,7 +198,8 @@ class _MeanOutcomes(torch.autograd.Function):
         (logits,) = ctx.saved_tensors
         groups, bits, tokens = logits.shape
         weight = gradients[0].reshape(groups, -1, 1 << (bits // 2)) / tokens
-        return torch.cat([_logit_gradients(part, weight) for part in _parts(logits)], 2)
+        with torch.autocast(logits.device.type, enabled=False):
+            return torch.cat([_logit_gradients(part, weight) for part in _parts(logits)], 2)
 
 
 def _parts(logits: Tensor) -> tuple[Tensor, ...]:

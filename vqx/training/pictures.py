@@ -75,7 +75,7 @@ def plot_codebook_use(counts: Tensor, path: Path, *, usage: float, perplexity: f
     shares = np.sort(counts.cpu().numpy().astype(np.float64), axis=1)[:, ::-1]
     shares = shares / np.maximum(1.0, shares.sum(1, keepdims=True))
     codebooks, codes = shares.shape
-    figure, axes = _figure()
+    figure, (axes,) = _figure()
     places = np.arange(1, codes + 1)
     if codebooks == 1:
         axes.fill_between(places, shares[0], step="mid", color=_BLUE, lw=0)
@@ -97,7 +97,7 @@ def plot_bit_entropies(entropies: Tensor, path: Path) -> None:
     """Entropy of each binary digit of the code; `entropies` (Q, b) in bits."""
     values = entropies.cpu().numpy()
     codebooks, digits = values.shape
-    figure, axes = _figure()
+    figure, (axes,) = _figure()
     places = np.arange(digits)
     if codebooks == 1:
         axes.bar(places, values[0], color=_BLUE)
@@ -123,18 +123,24 @@ def _plot_lines(axes: Any, places: NDArray[Any], values: NDArray[Any]) -> None:
 
 
 def plot_curves(metrics_file: Path, path: Path) -> None:
-    """Training losses, and PSNR where it was measured, over optimizer steps."""
+    """Training losses and PSNR, and below how the codebook is used, over optimizer steps."""
     lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
-    figure, axes = _figure()
+    train = [line for line in lines if line["kind"] == "train"]
+    counted = any("usage" in line for line in train)
+    figure, panels = _figure(panels=2 if counted else 1)
+    axes = panels[0]
     for name, color, style in (
         ("l1", _BLUE, "-"),
         ("l2", "#228833", "-"),
         ("loss", "#222222", ":"),
     ):
-        points = [(x["step"], x[name]) for x in lines if x["kind"] == "train" and name in x]
+        points = [(x["step"], x[name]) for x in train if name in x]
         if points:
             axes.plot(*zip(*points, strict=True), label=name, color=color, ls=style)
-    axes.set(xlabel="optimizer steps", ylabel="training loss, images in [-1, 1]", yscale="log")
+    axes.set(ylabel="training loss, images in [-1, 1]", yscale="log")
+    panels[-1].set_xlabel("optimizer steps")
+    if counted:
+        _plot_health(panels[1], [line for line in train if "usage" in line])
     psnr = [(x["step"], x["psnr"]) for x in lines if x["kind"] == "evaluate" and "psnr" in x]
     if psnr:
         right = axes.twinx()
@@ -145,12 +151,26 @@ def plot_curves(metrics_file: Path, path: Path) -> None:
     _save(figure, path)
 
 
-def _figure() -> tuple[Any, Any]:
+def _plot_health(axes: Any, lines: list[dict[str, Any]]) -> None:
+    """Share of codes used between two log lines, and their perplexity."""
+    steps = [line["step"] for line in lines]
+    axes.plot(steps, [100 * line["usage"] for line in lines], color=_BLUE)
+    axes.set(ylim=(0, 105))
+    axes.set_ylabel("codes used between log lines, %", color=_BLUE)
+    right = axes.twinx()
+    right.plot(steps, [line["perplexity"] for line in lines], color=_RED, ls="--")
+    right.set_ylim(bottom=0)
+    right.set_ylabel("their perplexity", color=_RED)
+    right.spines[["top"]].set_visible(False)
+
+
+def _figure(panels: int = 1) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
+    figure = Figure(figsize=(6, 3.4 * panels), layout="constrained")
+    axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
