@@ -41,3 +41,16 @@ def test_nothing_near_gives_no_suggestion():
 
 def test_an_unknown_error_stays_readable_in_one_line():
     assert explain(ValueError("first\n  second\n")) == "first second"
+
+
+def test_an_option_of_another_quantizer_is_said_to_be_there():
+    message = _explained("quantizer.beta_legacy")
+    assert "quantizer=vq" in message
+    assert (
+        "as quantizer.base.beta_legacy to quantizer=product_vq or quantizer=residual_vq" in message
+    )
+    assert "have none to start" in _explained("restart")
+
+
+def _explained(key):
+    return explain(ValueError(f"Could not override '{key}'"))

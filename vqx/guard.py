@@ -41,15 +41,24 @@ def _orphan_message(key: str, *, known: set[str], config: dict[Any, Any]) -> str
 
 
 def owners_of(key: str) -> list[str]:
-    """Choices (`quantizer=fsq`) whose file holds `key` at the root of the configuration."""
+    """Choices (`quantizer=fsq`) whose file holds the dotted `key`, from the root on."""
     import yaml
 
     owners = []
     for path in sorted(conf_dir().glob("*/*.yaml")):
         text = path.read_text()
-        if "@package _global_" in text and key in (yaml.safe_load(text) or {}):
+        if "@package _global_" in text and _holds(yaml.safe_load(text) or {}, key.split(".")):
             owners.append(f"{path.parent.name}={path.stem}")
     return owners
+
+
+def _holds(node: object, path: list[str]) -> bool:
+    """Whether `path` leads to something in the nested dictionaries `node`."""
+    for name in path:
+        if not isinstance(node, dict) or name not in node:
+            return False
+        node = node[name]
+    return True
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
@@ -94,6 +103,9 @@ def _unknown_option(key: str) -> str:
     owners = owners_of(key)
     if owners:
         why = f" ({_SWITCHES})" if key in ("init", "restart", "distance", "estimator") else ""
+        nested = key.removeprefix("quantizer.")
+        if deeper := owners_of(f"quantizer.base.{nested}"):
+            why += f"; as quantizer.base.{nested} to {' or '.join(deeper)}"
         return f"'{key}' is no option here: it belongs to {' or '.join(owners)}{why}"
     known = _base_keys() | group_names() | _all_option_keys()
     hint = nearest(key, known)

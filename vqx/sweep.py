@@ -14,7 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vqx.config import run_name
-from vqx.errors import VqxError
+from vqx.errors import ConfigError, VqxError
 from vqx.guard import check_root_keys
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class QueuePlannedRuns(Callback):
             plans = [_plan(config, overrides) for overrides in jobs]
         except (HydraException, OmegaConfBaseException):
             return  # Hydra checks all jobs itself, and says what is wrong
+        if not jobs:
+            typed = " ".join(config.hydra.overrides.task)
+            raise ConfigError(f"nothing to run: a glob in '{typed}' matches no choice")
         self._jobs = len(jobs)
         planned = [_queue(plan, overrides) for plan, overrides in zip(plans, jobs, strict=True)]
         self._planned = [path for path in dict.fromkeys(planned) if path is not None]

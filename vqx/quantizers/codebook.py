@@ -165,7 +165,7 @@ class CodebookQuantizer(Quantizer):
         """Set the codebook from this rank's part z (B, D, h, w) of the first global batch."""
         if not needs_data(self.init):
             return
-        rows = self._scaled(to_rows(z.detach().float()))
+        rows = self._scaled(to_rows(self._checked(z.detach())))
         spherical = self.distance == "cosine"
         vectors = draw_codebook(
             self.init, rows, self.codebook_size, spherical=spherical, generator=generator

@@ -27,8 +27,8 @@ class EMA(CodebookQuantizer):
     N <- g N + (1 - g) n, M <- g M + (1 - g) m, E = M / N~ with
     N~ = (N + eps) / (sum N + K eps) sum N. Loss: commitment |z - sg(q)|^2, mean over elements.
 
-    A start from data sets N to the mean count of a code in the first batch, any other N = 1, and
-    M = E N. ema_init: the start of published code in place of `init`, for comparison: E ~ N(0, 1)
+    init None is "kmeans". A start from data sets N to the mean count of a code in the first batch,
+    any other N = 1, and M = E N. ema_init: the start of published code in place of `init`, for comparison: E ~ N(0, 1)
     and M = E, with N = 1 ("ones") or N = 0 ("zeros"). With the latter the first step divides M of
     every unused code by about eps and throws it out of reach.
     Gradients do not reach the codebook, so it has no orthogonal penalty.
@@ -48,7 +48,7 @@ class EMA(CodebookQuantizer):
         decay: float = 0.99,
         eps: float = 1e-5,
         commitment: float = 0.25,
-        init: Init = "kmeans",
+        init: Init | None = None,
         ema_init: EmaInit | None = None,
         distance: Distance = "euclidean",
         estimator: Estimator = "ste",
@@ -123,14 +123,16 @@ class EMA(CodebookQuantizer):
         self.sums[codes] = counts[:, None] * vectors
 
 
-def _start(init: str, ema_init: str | None) -> str:
+def _start(init: str | None, ema_init: str | None) -> str:
     """The `init` to use, which `ema_init` replaces."""
+    if init in get_args(EmaInit):
+        raise ConfigError(f"EMA init {init!r}: as a start of published code it is ema_init={init}")
     if ema_init is None:
-        return init
+        return init or "kmeans"
     if ema_init not in get_args(EmaInit):
         remedy = f"use init={ema_init}" if ema_init in get_args(Init) else "use zeros, ones or null"
         raise ConfigError(f"ema_init {ema_init!r}: {remedy}")
-    if init != "kmeans":
+    if init is not None:
         raise ConfigError(
             f"init={init} with ema_init={ema_init}: each is a start of its own, leave one out"
         )

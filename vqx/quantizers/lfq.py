@@ -45,7 +45,7 @@ class LFQ(BinaryQuantizer):
         if entropy == "exact" and bits > MOST_JOINT_BITS:
             raise ConfigError(
                 f"LFQ bits {bits} with entropy=exact sums over 2^{bits} codes each step: use "
-                f"entropy=factorised, or at most {MOST_JOINT_BITS} bits"
+                f"quantizer.entropy=factorised, or at most {MOST_JOINT_BITS} bits"
             )
         super().__init__(
             bits,

@@ -68,6 +68,10 @@ def build_tokenizer(config: Mapping[str, Any], *, image_channels: int) -> Tokeni
     quantizer = construct(config["quantizer"], what="quantizer")
     if not isinstance(quantizer, Quantizer):
         raise ConfigError(f"quantizer: {type(quantizer).__name__} is no vqx.quantizers.Quantizer")
+    for name in ("latent_channels", "codebook_size"):
+        if getattr(quantizer, name) < 1:
+            kind, size = type(quantizer).__name__, getattr(quantizer, name)
+            raise ConfigError(f"{kind}.{name} is {size}: at least 1 is needed")
     encoder, decoder = construct(
         config["model"],
         what="model",

@@ -213,6 +213,7 @@ class Trainer:
         self.state.chronometer.start()
 
     def _leave(self, signal_number: int) -> None:
+        self.record.alive(step=self.state.step, steps=self.plan.steps)
         raise Interrupted(
             f"stopped by signal {signal_number} at step {self.state.step} of {self.plan.steps}, "
             "state saved: the same command goes on from here",
