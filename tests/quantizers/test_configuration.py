@@ -17,6 +17,7 @@ PRESETS = {
     "cosine": {"init", "distance"},
     "gumbel": {"kl_ramp", "temperature_ramp"},  # parts of the run, which a plain object has not
     "residual_vq": {"init"},
+    "residual_ema": {"init"},
     "residual_lfq": {"scale"},
 }
 

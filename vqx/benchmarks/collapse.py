@@ -98,8 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train a toy autoencoder on photographs with 256 codes, a row a method, and write usage "
         "and perplexity as a table and a picture. Minutes on a CPU; finished runs are kept.\n\n"
-        "Rows: "
-        + ", ".join(recipe.label for recipe in recipes())
+        "Rows: " + ", ".join(recipe.label for recipe in recipes())
     )
     parser.add_argument("--steps", type=int, default=600, help="steps a run (default 600)")
     parser.add_argument("--seeds", type=int, default=2, help="seeds a row (default 2)")

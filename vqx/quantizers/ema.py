@@ -28,9 +28,9 @@ class EMA(CodebookQuantizer):
     N~ = (N + eps) / (sum N + K eps) sum N. Loss: commitment |z - sg(q)|^2, mean over elements.
 
     init None is "kmeans". A start from data sets N to the mean count of a code in the first batch,
-    any other N = 1, and M = E N. ema_init: the start of published code in place of `init`, for comparison: E ~ N(0, 1)
-    and M = E, with N = 1 ("ones") or N = 0 ("zeros"). With the latter the first step divides M of
-    every unused code by about eps and throws it out of reach.
+    any other N = 1, and M = E N. ema_init: the start of published code in place of `init`, for
+    comparison: E ~ N(0, 1) and M = E, with N = 1 ("ones") or N = 0 ("zeros"). With the latter the
+    first step divides M of every unused code by about eps and throws it out of reach.
     Gradients do not reach the codebook, so it has no orthogonal penalty.
     """
 
