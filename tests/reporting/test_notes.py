@@ -121,3 +121,29 @@ def test_long_errors_are_one_line(tmp_path: Path) -> None:
     (note,) = [note for note in table_of(tmp_path).notes if "failed" in note.text]
     assert "ValueError: x (" in note.text
     assert "detail" not in note.text
+
+
+def _absent_seeds(folder: Path) -> dict[str, str]:
+    return {n.about: n.text for n in table_of(folder).notes if n.text.endswith("not started")}
+
+
+def test_a_seed_that_half_of_the_rows_have_is_missed_in_the_others(tmp_path: Path) -> None:
+    for name, seeds in (("ema", (0, 1, 2)), ("fsq", (0, 1)), ("vq", (0,))):
+        for seed in seeds:
+            write_run(tmp_path, config_of(name, seed=seed))
+    assert _absent_seeds(tmp_path) == {"vq": "seed 1 missing: not started"}
+    write_run(tmp_path, config_of("fsq", seed=2))
+    assert _absent_seeds(tmp_path) == {"vq": "seeds 1, 2 missing: not started"}
+
+
+def test_one_more_seed_of_one_row_is_missed_nowhere(tmp_path: Path) -> None:
+    for name in ("ema", "fsq", "vq"):
+        write_run(tmp_path, config_of(name))
+    write_run(tmp_path, config_of("ema", seed=1))
+    assert _absent_seeds(tmp_path) == {}
+
+
+def test_a_seed_of_exactly_half_of_the_rows_is_missed(tmp_path: Path) -> None:
+    for name, seed in (("ema", 0), ("ema", 1), ("vq", 0)):
+        write_run(tmp_path, config_of(name, seed=seed))
+    assert _absent_seeds(tmp_path) == {"vq": "seed 1 missing: not started"}

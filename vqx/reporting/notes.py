@@ -133,19 +133,30 @@ def notes_of(
 
 
 def _state_notes(rows: Sequence[Row]) -> list[Note]:
-    seeds = sorted({s for row in rows for run in row.runs if (s := seed_of(run)) is not None})
-    separate = all(len(row.runs) == 1 for row in rows)
+    seeds = _expected_seeds(rows)
     notes = []
     for row in rows:
         texts = [_state(run) for run in row.runs if run.state != State.DONE or run.note]
         present = {seed_of(run) for run in row.runs}
-        absent = [] if separate else [str(s) for s in seeds if s not in present]
+        absent = [str(seed) for seed in seeds if seed not in present]
         if absent:
             plural = "s" if len(absent) > 1 else ""
             texts.append(f"seed{plural} {', '.join(absent)} missing: not started")
         if texts:
             notes.append(Note(row.label, "; ".join(texts)))
     return notes
+
+
+def _expected_seeds(rows: Sequence[Row]) -> list[int]:
+    """Seeds of at least half of the rows: those of fewer were not asked for everywhere."""
+    if all(len(row.runs) == 1 for row in rows):
+        return []
+    seeds = [{seed for run in row.runs if (seed := seed_of(run)) is not None} for row in rows]
+    return [
+        seed
+        for seed in sorted(set().union(*seeds))
+        if 2 * sum(seed in own for own in seeds) >= len(rows)
+    ]
 
 
 def _state(run: Run) -> str:
