@@ -53,5 +53,17 @@ def test_keys_of_some_rows_stand_where_they_belong(tmp_path: Path) -> None:
     small = config_of("fsq", levels=[8, 6, 5], quantizer__levels=[8, 6, 5])
     text = render_rows(frame_of(tmp_path, config_of("ema"), config_of("fsq"), small))
     header = text.splitlines()[0].split(",")
-    assert header[:4] == ["row", "config.quantizer", "config.levels", "state"]
+    assert header[:4] == ["row", "config.quantizer", "config.levels", "discrete"]
     assert [line["config.levels"] for line in _parsed(text)] == ["", "8,5,5,5", "8,6,5"]
+
+
+def test_discrete_is_a_column_of_its_own(tmp_path: Path) -> None:
+    soft = result_of(config_of("vq"))
+    soft["model"]["discrete"] = False
+    write_run(tmp_path, config_of("vq"), result=soft)
+    write_run(tmp_path, config_of("ema"))
+    write_run(tmp_path, config_of("fsq"), state=State.FAILED)
+    frame = build_frame(read_runs([str(tmp_path)])[0])
+    for text in (render_rows(frame), render_runs(frame)):
+        found = [(line["discrete"], line["state"]) for line in _parsed(text)]
+        assert found == [("true", "done"), ("", "failed"), ("false", "done")]

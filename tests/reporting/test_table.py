@@ -12,7 +12,9 @@ from tests.reporting.test_frame import frame_of
 from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.errors import ConfigError
 from vqx.reporting.frame import build_frame
+from vqx.reporting.markdown import render_markdown
 from vqx.reporting.table import Cell, Table, build_table
+from vqx.reporting.terminal import render_terminal
 from vqx.runs.reading import read_runs
 from vqx.runs.status import State
 
@@ -181,3 +183,40 @@ def test_an_empty_set_of_results_is_a_table_too(tmp_path: Path) -> None:
     write_run(tmp_path, config_of(), state=State.QUEUED)
     table = build_table(frame_of(tmp_path))
     assert [cell.text for cell in column(table, "PSNR")] == ["-"]
+
+
+def _write_soft(folder: Path, psnr: float) -> None:
+    config = config_of("vq")
+    result = result_of(config, psnr=psnr)
+    result["model"]["discrete"] = False
+    write_run(folder, config, result=result)
+
+
+def test_a_row_without_codes_says_so_and_wins_nothing(tmp_path: Path) -> None:
+    _write(tmp_path, "ema", [25.0])
+    _write(tmp_path, "fsq", [24.0])
+    _write_soft(tmp_path, 40.0)
+    table = table_of(tmp_path)
+    assert [c.text for c in column(table, "state")] == ["done", "done", "done, not discrete"]
+    assert [c.best for c in column(table, "PSNR")] == [True, False, False]
+    assert "| done, not discrete |" in render_markdown(table)
+    assert "done, not discrete" in render_terminal(table, width=200, bold=False)
+
+
+@pytest.mark.parametrize(("discrete", "best"), [([25.0, 24.0], True), ([25.0, 25.0], False)])
+def test_a_row_without_codes_shares_no_place_and_takes_none(
+    tmp_path: Path, discrete: list[float], best: bool
+) -> None:
+    _write(tmp_path, "ema", discrete[:1])
+    _write(tmp_path, "fsq", discrete[1:])
+    _write_soft(tmp_path, 25.0)
+    assert [c.best for c in column(table_of(tmp_path), "PSNR")] == [best, False, False]
+
+
+def test_rows_without_codes_compete_among_themselves(tmp_path: Path) -> None:
+    for name, psnr in (("ema", 20.0), ("vq", 21.0)):
+        config = config_of(name)
+        result = result_of(config, psnr=psnr)
+        result["model"]["discrete"] = False
+        write_run(tmp_path, config, result=result)
+    assert [c.best for c in column(table_of(tmp_path), "PSNR")] == [False, True]

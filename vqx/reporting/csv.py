@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqx.reporting.columns import Column, columns_of, filled
-from vqx.reporting.frame import Frame, Row, seed_of
-from vqx.reporting.table import state_text, summary_of
+from vqx.reporting.frame import Frame, Row, is_discrete, seed_of
+from vqx.reporting.table import runs_text, summary_of
 from vqx.runs.reading import Run
 
 
@@ -19,7 +19,12 @@ def render_rows(frame: Frame) -> str:
     columns = _columns(frame)
     lines = []
     for row in frame.rows:
-        line = {"row": row.label, **_varying(row), "state": state_text(row)}
+        line = {
+            "row": row.label,
+            **_varying(row),
+            "discrete": _truth(row.discrete),
+            "state": runs_text(row),
+        }
         for column in columns:
             line.update(_folded(column, row))
         lines.append(line)
@@ -38,6 +43,10 @@ def _folded(column: Column, row: Row) -> dict[str, Any]:
         return {f"{name}_mean": "", f"{name}_std": "", f"{name}_n": 0}
     std = "" if summary.std is None else summary.std
     return {f"{name}_mean": summary.mean, f"{name}_std": std, f"{name}_n": summary.n}
+
+
+def _truth(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()
 
 
 def _varying(row: Row) -> dict[str, str]:
@@ -59,6 +68,7 @@ def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
         "signature": run.signature,
         "row": row.label,
         **_varying(row),
+        "discrete": None if run.result is None else _truth(is_discrete(run.result)),
         "seed": seed_of(run),
         "state": str(run.state),
         "note": run.note,

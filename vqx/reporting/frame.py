@@ -28,6 +28,11 @@ class Row:
         """Results of the runs that have one."""
         return [run.result for run in self.runs if run.result is not None]
 
+    @property
+    def discrete(self) -> bool | None:
+        """Whether all runs were trained on codes; None without results."""
+        return all(map(is_discrete, self.results)) if self.results else None
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -50,6 +55,11 @@ def seed_of(run: Run) -> int | None:
     """The run's seed, None where its configuration has none."""
     seed = run.config.get("seed")
     return seed if isinstance(seed, int) else None
+
+
+def is_discrete(result: Mapping[str, Any]) -> bool:
+    """Whether a result.json is of a model that was trained on codes."""
+    return (result.get("model") or {}).get("discrete") is not False
 
 
 def flatten(config: Mapping[str, Any]) -> Flat:

@@ -180,7 +180,7 @@ def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:
     """What a number alone does not tell: soft codes, images left out."""
     notes = []
     for row in rows:
-        if any((r.get("model") or {}).get("discrete") is False for r in row.results):
+        if row.discrete is False:
             text = "not discrete: trained on soft codes; all numbers are of decode(codes)"
             notes.append(Note(row.label, text + _soft_numbers(row, metrics)))
         if left_out := {len((r.get("data") or {}).get("left_out") or []) for r in row.results} - {

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vqx.errors import ConfigError
@@ -95,9 +95,19 @@ def _cells(column: Column, rows: Sequence[Row], stamps: Stamps | None) -> list[C
             replace(cell, mark=stamps.marks(row)) for cell, row in zip(cells, rows, strict=True)
         ]
     # What reads the same is as good: two rows of 100.0 % are both best; if all read so, none is.
-    top = {cells[i].text for i in _best(column, summaries)}
-    texts = {cell.text for cell in cells} - {ABSENT}
-    return [replace(cell, best=cell.text in top and texts != top) for cell in cells]
+    rivals = _rivals(rows, summaries)
+    top = {cells[i].text for i in _best(column, {i: summaries[i] for i in rivals})}
+    texts = {cells[i].text for i in rivals} - {ABSENT}
+    return [
+        replace(cell, best=i in rivals and cell.text in top and texts != top)
+        for i, cell in enumerate(cells)
+    ]
+
+
+def _rivals(rows: Sequence[Row], summaries: Sequence[Summary | None]) -> list[int]:
+    """Rows with a number to compare: those of discrete models, or if there are none, all."""
+    present = [i for i, summary in enumerate(summaries) if summary is not None]
+    return [i for i in present if rows[i].discrete] or present
 
 
 def _cell(column: Column, summary: Summary | None) -> Cell:
@@ -107,9 +117,9 @@ def _cell(column: Column, summary: Summary | None) -> Cell:
     return Cell(column.text(summary.mean), spread)
 
 
-def _best(column: Column, summaries: Sequence[Summary | None]) -> list[int]:
+def _best(column: Column, summaries: Mapping[int, Summary | None]) -> list[int]:
     """Rows with the best mean, if there are at least two to choose from."""
-    means = {i: s.mean for i, s in enumerate(summaries) if s is not None and math.isfinite(s.mean)}
+    means = {i: s.mean for i, s in summaries.items() if s is not None and math.isfinite(s.mean)}
     if column.better is None or len(means) < 2:
         return []
     pick: Callable[..., float] = max if column.better == "higher" else min
@@ -133,6 +143,11 @@ def _n(row: Row) -> str:
 
 
 def state_text(row: Row) -> str:
+    """The states of a row's runs, and whether its numbers are of a model that has no codes."""
+    return f"{runs_text(row)}{', not discrete' if row.discrete is False else ''}"
+
+
+def runs_text(row: Row) -> str:
     """`done`, or how many runs of the row are in which state."""
     counts = Counter(run.state for run in row.runs)
     if len(counts) == 1:
