@@ -95,7 +95,7 @@ def slug(config: Mapping[str, Any]) -> str:
         for key, value in identity(config).items()
         if key not in groups and key != "seed" and not isinstance(value, Mapping)
     }
-    name, usual = _choice(config, knobs)
+    name, usual = shipped(config, knobs)
     telling = {k: v for k, v in knobs.items() if not isinstance(v, str) or v != usual.get(k)}
     data = config.get("data") or {}
     end = f"{data.get('name', _class_name(data))}-seed{config.get('seed', 0)}"
@@ -109,7 +109,7 @@ def run_name(config: Mapping[str, Any]) -> str:
     return f"{slug(config)}-{signature(config)}"
 
 
-def _choice(config: Mapping[str, Any], knobs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def shipped(config: Mapping[str, Any], knobs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Name and knobs of the shipped quantizer nearest to this one; its class's name and none."""
     targets = _targets(config.get("quantizer"))
     best: tuple[str, Mapping[str, Any]] = (_class_name(config.get("quantizer")), {})

@@ -15,8 +15,9 @@ def test_the_caption_says_what_all_share(tmp_path: Path) -> None:
     write_run(tmp_path, config_of("ema"))
     write_run(tmp_path, config_of("fsq"))
     assert table_of(tmp_path).caption == (
-        "photos (validation, 900 images) · conv model · 800 steps of batch 32 · vqx 0.1.0 · "
-        "code f8add72 · torch 2.14.1 · AMD EPYC 7B13"
+        "photos (validation, 900 images) · conv model · 800 steps of batch 32 · "
+        "codebook_size=1024 (ema), init=kmeans (ema), restart.threshold=1.0 (ema) · "
+        "vqx 0.1.0 · code f8add72 · torch 2.14.1 · AMD EPYC 7B13"
     )
     assert _confounds(tmp_path) == []
 

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vqx.config import identity
-from vqx.reporting.naming import Flat, flat_nodes, name_runs
+from vqx.reporting.labels import name_runs
+from vqx.reporting.naming import Flat, flat_nodes
 from vqx.runs.reading import Run
 
 _WIRING = ("_convert_", "_recursive_", "_partial_")
@@ -38,12 +39,14 @@ class Row:
 class Frame:
     """Rows in natural order of their labels; `heading` says what the labels are values of.
 
-    `unsaid`: what holds for every row whose label does not say otherwise.
+    `unsaid`: what holds for every row whose label does not say otherwise. `common`: what all rows
+    share of their quantizers' knobs, where it is not what conf/ says.
     """
 
     heading: str
     rows: tuple[Row, ...]
     unsaid: dict[str, str]
+    common: dict[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Run]:
@@ -79,6 +82,24 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     return flat
 
 
+def _with_nulls(flat: Flat, run: Run) -> Flat:
+    """`flat` in the order of the configuration, with what is null of the quantizer's knobs.
+
+    They are no part of a run's identity, but a knob set to null is not one that there is not.
+    """
+    knobs = {
+        key: value
+        for key, value in flat_nodes(run.config).items()
+        if key in flat or (value is None and ("." not in key or key.startswith("quantizer.")))
+    }
+    root = {key for key, value in knobs.items() if "." not in key and value is None}
+    return {
+        key: value
+        for key, value in knobs.items()
+        if value is not None or key in root or key.rpartition(".")[2] not in root
+    }
+
+
 def _is_within(value: object, places: Sequence[Path]) -> bool:
     """Whether `value` is an absolute path in one of `places`."""
     if not isinstance(value, str) or not value.startswith("/"):
@@ -89,7 +110,8 @@ def _is_within(value: object, places: Sequence[Path]) -> bool:
 def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
     """Group `runs` into labelled rows; runs share a row when they differ in the seed alone."""
     flats = [flatten(run.config) for run in runs]
-    names = name_runs(flats)
+    named = (_with_nulls(flat, run) for flat, run in zip(flats, runs, strict=True))
+    names = name_runs(list(named))
     groups: dict[str, list[int]] = {}
     for index, (run, flat) in enumerate(zip(runs, flats, strict=True)):
         key = json.dumps(flat, sort_keys=True, default=str)
@@ -103,7 +125,7 @@ def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
         members.sort(key=lambda i: (seed_of(runs[i]) is None, seed_of(runs[i]) or 0))
         rows.append(Row(label, tuple(runs[i] for i in members), names.varying[first]))
     ordered = sorted(_distinct(rows), key=lambda row: natural(row.label))
-    return Frame(names.heading, tuple(ordered), names.unsaid)
+    return Frame(names.heading, tuple(ordered), names.unsaid, names.common)
 
 
 def _distinct(rows: list[Row]) -> list[Row]:

@@ -25,11 +25,15 @@ class Note:
 
 def caption(frame: Frame) -> str:
     """What all runs share: data, model, steps, batch, values left unsaid, code, machine."""
-    usual = ", ".join(f"{key}={value}" for key, value in frame.unsaid.items())
+    usual, common = (
+        ", ".join(f"{key}={value}" for key, value in said.items())
+        for said in (frame.unsaid, frame.common)
+    )
     pieces = (
         _shared(frame.runs, _data),
         _model(frame.runs),
         _shared(frame.runs, _training),
+        common,
         f"unless named {usual}" if usual else None,
         *(_shared(frame.runs, read) for read in _SURROUNDINGS.values()),
     )
