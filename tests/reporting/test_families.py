@@ -141,9 +141,13 @@ def test_a_changed_run_keeps_the_name_of_the_nearest_file(tmp_path: Path) -> Non
 def test_a_class_of_no_file_keeps_its_own_name_and_majority(tmp_path: Path) -> None:
     mine = {"_target_": "mine.Grid", "side": 3, "spread": 1.0}
     configs = [
-        {**config_of(), "quantizer": {**mine, **change}, "levels": None}
+        {**config_of(), "quantizer": {**mine, **change}, "levels": None, "codebook_size": 64}
         for change in ({}, {"side": 4}, {"spread": 2.0})
     ]
     frame = frame_of(tmp_path, *configs, _shipped("vq"))
     assert _labels(frame) == ["grid", "grid side=4", "grid spread=2.0", "vq"]
-    assert frame.unsaid == {"side": "3 (grid)", "spread": "1.0 (grid)"}
+    assert frame.unsaid == {
+        "side": "3 (grid)",
+        "spread": "1.0 (grid)",
+        "codebook_size": "64 (grid) or 512 (vq)",
+    }

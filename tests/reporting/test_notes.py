@@ -144,6 +144,12 @@ def test_one_more_seed_of_one_row_is_missed_nowhere(tmp_path: Path) -> None:
     assert _absent_seeds(tmp_path) == {}
 
 
+def test_rows_of_one_run_each_miss_no_seed(tmp_path: Path) -> None:
+    write_run(tmp_path, config_of("ema", seed=0))
+    write_run(tmp_path, config_of("vq", seed=1))
+    assert _absent_seeds(tmp_path) == {}
+
+
 def test_a_seed_of_exactly_half_of_the_rows_is_missed(tmp_path: Path) -> None:
     for name, seed in (("ema", 0), ("ema", 1), ("vq", 0)):
         write_run(tmp_path, config_of(name, seed=seed))

@@ -12,7 +12,6 @@ from typing import Any
 from vqx.reporting.columns import ABSENT
 from vqx.reporting.naming import (
     Choice,
-    Family,
     Flat,
     Target,
     choice_name,
@@ -90,10 +89,10 @@ def name_runs(flats: Sequence[Flat]) -> Names:
 
 
 def _of_families(flats: Sequence[Flat]) -> list[_Named]:
-    """Runs under the names of their families, without the classes and repetitions in those."""
+    """Runs under the names of their families."""
     families = [family_of(flat) for flat in flats]
     values = [
-        flat if family is None else _without_wiring(flat, family)
+        flat if family is None else {**flat, "quantizer": Choice(family.name)}
         for flat, family in zip(flats, families, strict=True)
     ]
     return [
@@ -102,16 +101,6 @@ def _of_families(flats: Sequence[Flat]) -> list[_Named]:
         else _Named(shown, {}, frozenset())
         for shown, family in zip(with_choices(values), families, strict=True)
     ]
-
-
-def _without_wiring(flat: Flat, family: Family) -> Flat:
-    kept = {
-        key: value
-        for key, value in flat.items()
-        if not (isinstance(value, Target) and key.startswith("quantizer."))
-        and not (key in family.wiring and value == family.defaults[key])
-    }
-    return {**kept, "quantizer": Choice(family.name)}
 
 
 def _label(texts: Mapping[str, str], unsaid: Mapping[str, str]) -> str:
@@ -249,8 +238,8 @@ def _varies(key: str, runs: Sequence[_Named]) -> bool:
         return True
     seen: dict[tuple[Any, ...], str] = {}
     for run in runs:
-        own = key in run.values if key in run.defaults else run.values.get(key)
-        if seen.setdefault(_context(key, run.values), repr(own)) != repr(own):
+        text = repr(run.values.get(key))
+        if seen.setdefault(_context(key, run.values), text) != text:
             return True
     return False
 

@@ -138,7 +138,6 @@ def _subtree(key: str, flat: Flat) -> Flat:
 
 def _exact_choice(group: str, node: Flat) -> str | None:
     """The shortest name in conf/`group` whose file says just what `node` does, None without one."""
-    node = {k: v for k, v in node.items() if v is not None}
     for name, choice in _choices(group).items():
         free = {k for k, v in choice.items() if isinstance(v, str) and ("${" in v or v == "???")}
         if {k: v for k, v in choice.items() if k not in free} == {
