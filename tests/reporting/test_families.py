@@ -82,6 +82,8 @@ def test_a_root_knob_is_named_once_and_its_place_only_if_changed_there(tmp_path:
         tmp_path / "alone", _shipped("vq"), _shipped("vq", quantizer__restart__policy="none")
     )
     assert (alone.heading, _labels(alone)) == ("restart.policy", ["batch_vectors", "none"])
+    alone = frame_of(tmp_path / "init", _shipped("vq"), _shipped("vq", quantizer__init="kmeans"))
+    assert (alone.heading, _labels(alone)) == ("init", ["kmeans", "uniform"])
 
 
 def test_values_left_out_that_differ_by_family_are_said_with_it(tmp_path: Path) -> None:
