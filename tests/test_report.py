@@ -86,7 +86,7 @@ def test_results_elsewhere_by_the_variable(
         ("quantiser=fsq", "'quantiser' is neither an option nor a key .*did you mean 'quantizer'"),
         ("rnus=x", "'rnus' is neither an option nor .*did you mean 'runs'"),
         ("sort=pnsr", "no column 'pnsr' .*did you mean 'psnr'"),
-        ("columns=[usage,x]", "no column 'x'.*there are: codes, usage"),
+        ("columns=[usage,x]", "no column 'x'.*there are: codes, codebooks, usage"),
         ("seeds=both", "seeds=both: must be folded or separate"),
         ("name=a/b", "name=a/b: must be a plain file name"),
         ("--verbose", "unknown option '--verbose': options are written KEY=VALUE"),

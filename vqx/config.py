@@ -135,7 +135,8 @@ def _quantizer_files() -> dict[str, dict[str, Any]]:
     import yaml
 
     paths = sorted((conf_dir() / "quantizer").glob("*.yaml"), key=lambda p: (len(p.stem), p.stem))
-    return {path.stem: yaml.safe_load(path.read_text()) for path in paths}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
+    return {path.stem: yaml.load(path.read_text(), Loader=loader) for path in paths}
 
 
 def _class_name(node: Any) -> str:
