@@ -81,10 +81,7 @@ class IBQ(CodebookQuantizer):
         restart: Restart | bool | None = None,
         orthogonal: float = 0.0,
     ) -> None:
-        if distance not in get_args(Scores):
-            raise ConfigError(
-                f"IBQ distance {distance!r}: use one of {', '.join(get_args(Scores))}"
-            )
+        _require_scores(distance)
         super().__init__(
             codebook_size,
             latent_channels,
@@ -174,3 +171,8 @@ class IBQ(CodebookQuantizer):
 
     def _bias(self, entries: Tensor) -> Tensor | None:
         return half_squares(entries) if self.scores == "euclidean" else None
+
+
+def _require_scores(distance: str) -> None:
+    if distance not in get_args(Scores):
+        raise ConfigError(f"IBQ distance {distance!r}: use one of {', '.join(get_args(Scores))}")
