@@ -95,7 +95,10 @@ def runs_under(place: Path) -> list[Path]:
     ("arguments", "line"),
     [
         (["quantizer=vq", "levels=[8]"], "'levels' is no option here: it belongs to quantizer=fsq"),
-        (["quantizer=vqq"], "no quantizer=vqq (did you mean 'vq'?); quantizer is one of: ema"),
+        (
+            ["quantizer=vqq"],
+            "no quantizer=vqq (did you mean 'vq'?); quantizer is one of: bsq",
+        ),
         (["quantiser=vq"], "did you mean 'quantizer'?"),
         (["trainer.stpes=5"], "did you mean 'trainer.steps'?"),
         (["+experimnt=x"], "unknown key 'experimnt'"),
@@ -133,7 +136,7 @@ def test_a_non_finite_loss_ends_the_run_at_its_step(tmp_path):
 
 def test_help_lists_groups_and_cfg_prints_the_configuration(tmp_path):
     text = run("vqx.train", "--help", cwd=tmp_path).stdout
-    assert "quantizer: ema, fsq, vq" in text
+    assert "quantizer: bsq, cosine, ema" in text
     assert "python -m vqx.train -m" in text
     config = yaml.safe_load(run("vqx.train", "--cfg", "job", "quantizer=vq", cwd=tmp_path).stdout)
     assert config["quantizer"]["_target_"] == "vqx.quantizers.VQ"

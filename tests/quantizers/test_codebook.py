@@ -222,8 +222,8 @@ def test_a_compiled_forward_is_not_compiled_anew_every_step(micro_batches):
             eager(latents(4, seed=100 * part + step))
         for q in (quantizer, eager):
             q.update_codebook(generator=seeded(step))
-    # Accumulation breaks the graph; how often must not depend on how much is accumulated.
-    assert len(graphs) <= 4
+    # Search and accumulation break the graph; how often must not depend on how much there is.
+    assert len(graphs) <= 7
     torch.testing.assert_close(quantizer.codebook, eager.codebook)
 
 

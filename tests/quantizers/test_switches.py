@@ -83,7 +83,7 @@ def test_rotation_changes_the_gradient_and_nothing_else(kind):
     [
         ({"distance": "dot"}, "distance 'dot': use one of euclidean, cosine"),
         ({"estimator": "gumbel"}, "estimator 'gumbel': use one of ste, rotation"),
-        ({"init": "zeros"}, "init 'zeros': use one of uniform, normal, batch, kmeans"),
+        ({"init": "some"}, "init 'some': use one of uniform, normal, batch, kmeans"),
         ({"codebook_size": 0}, "codebook_size 0"),
     ],
 )

@@ -33,8 +33,9 @@ def nearest_codes(z: Tensor, codebook: Tensor, *, scores: int | None = None) -> 
 
 def half_squares(codebook: Tensor) -> Tensor:
     """-|E_i|^2 / 2 (K,) of `codebook` (K, D), without a copy of it."""
-    codebook = codebook.float()
-    return torch.einsum("kd,kd->k", codebook, codebook) / -2
+    with torch.autocast(codebook.device.type, enabled=False):
+        codebook = codebook.float()
+        return torch.einsum("kd,kd->k", codebook, codebook) / -2
 
 
 @torch.compiler.disable  # its loop over blocks would be unrolled
