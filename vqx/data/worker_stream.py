@@ -1,16 +1,22 @@
 """Reading ahead in worker processes that outlive signals and are never left behind."""
 
 import atexit
+import os
 import signal
 from collections.abc import Iterable, Iterator
+from functools import partial
 from multiprocessing.util import Finalize
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vqx.processes import end_with_parent
 
-def _leave_signals_to_parent(worker: int) -> None:
+
+def _start_worker(worker: int, *, parent: int) -> None:
+    # A worker that waits with its answer in a full pipe would wait for ever for a killed parent.
+    end_with_parent(parent)
     # Ctrl-C and schedulers signal the whole process group. The parent answers by saving its state,
     # for which it still needs its workers; they end when it closes them or is gone.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
@@ -42,7 +48,7 @@ class WorkerStream(Iterator[Any]):
             sampler=requests,
             num_workers=workers,
             collate_fn=_as_is,
-            worker_init_fn=_leave_signals_to_parent,
+            worker_init_fn=partial(_start_worker, parent=os.getpid()),
             multiprocessing_context=start_method if workers else None,
             # The loader draws a seed, even with 0 workers: not from the default generator.
             generator=torch.Generator(),

@@ -4,7 +4,6 @@ Whoever holds the folder's lock answers for it: this process, the parent of spaw
 first rank under torchrun and srun.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ import torch
 import torch.multiprocessing as mp
 
 from vqx.errors import ConfigError, VqxError
+from vqx.processes import end_with_parent
 from vqx.runs.configuration import write_configuration
 from vqx.runs.folder import RunFolder
 from vqx.runs.lock import RunLock
@@ -168,7 +168,7 @@ def _spawned(
     config: dict[str, Any], folder: RunFolder, rank: Rank, failures: Any, parent: int
 ) -> None:
     """One spawned rank. Its failure goes to the parent, the first one first."""
-    _die_with_parent(parent)
+    end_with_parent(parent)
     with StopRequest(patient=True) as stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         try:
@@ -186,12 +186,3 @@ def _portable(error: BaseException, rank: Rank) -> tuple[BaseException, str]:
         return error, first_line
     message = f"rank {rank.rank}: {type(error).__name__}: {first_line}"
     return RuntimeError(f"{message}\n{traceback.format_exc()}"), message
-
-
-def _die_with_parent(parent: int) -> None:
-    """On Linux let the kernel end this rank when its parent is killed without a word."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
