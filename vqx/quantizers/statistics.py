@@ -14,7 +14,7 @@ from torch import Tensor
 def mean_norm(vectors: Tensor) -> Tensor:
     """Mean Euclidean norm () of vectors (N, D) or (B, D, h, w)."""
     if vectors.ndim == 2:
-        squares = torch.einsum("nd,nd->n", vectors, vectors)  # without a copy of a large codebook
+        squares = torch.einsum("ij,ij->i", vectors, vectors)  # without a copy of a large codebook
     else:
         # vector_norm along an axis that is not the innermost takes 30 times as long on a CPU.
         squares = vectors.square().sum(1)
