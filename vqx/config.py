@@ -6,7 +6,7 @@ Light on purpose: `report` and the "already done" path of `train` import this wi
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
@@ -167,6 +167,19 @@ def resolved_identity(root: "DictConfig") -> dict[str, Any]:
     resolved = OmegaConf.to_container(kept, resolve=True)
     assert isinstance(resolved, dict)
     return identity({str(key): value for key, value in resolved.items()})
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The plain, resolved configuration that `python -m vqx.train OVERRIDES` would run."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    register_resolvers()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = compose("config", overrides=list(overrides))
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def register_resolvers() -> None:

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from vqx.config import conf_dir, register_resolvers, run_name
+from vqx.config import composed, run_name
 from vqx.errors import ConfigError, Interrupted, VqxError
 from vqx.report import results
 from vqx.reporting.csv import render_rows, render_runs
@@ -151,21 +151,9 @@ def _plan(recipe: Recipe, seed: int, steps: int, place: Path) -> _Planned:
     warmup = min(50, steps - 1)
     own = (f"seed={seed}", f"trainer.steps={steps}", f"trainer.warmup_steps={warmup}")
     overrides = [*_TOY, *recipe.overrides, *own, f"results={place}"]
-    config = _composed(overrides)
+    config = composed(overrides)
     folder = RunFolder(place / "runs" / run_name(config))
     return _Planned(recipe, seed, overrides, config, folder)
-
-
-def _composed(overrides: Sequence[str]) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    register_resolvers()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("config", overrides=list(overrides))
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
 
 
 def _train_all(planned: Sequence[_Planned]) -> int:

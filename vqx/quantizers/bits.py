@@ -107,13 +107,6 @@ def check_bits(name: str, bits: int) -> int:
     return bits
 
 
-def check_positive(name: str, value: float) -> float:
-    """`value`, if it is more than 0; ConfigError naming it otherwise."""
-    if not value > 0:
-        raise ConfigError(f"{name} {value}: use a number above 0")
-    return value
-
-
 def to_codes(bits: Tensor) -> Tensor:
     """Codes (B, h, w) int64 of `bits` (B, b, h, w) bool, the first of which is worth 1."""
     codes = torch.zeros_like(bits[:, 0], dtype=torch.int64)

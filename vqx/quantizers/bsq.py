@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vqx.durations import Duration
 from vqx.errors import ConfigError
-from vqx.quantizers.bits import MOST_JOINT_BITS, BinaryQuantizer, check_bits, check_positive
+from vqx.quantizers.bits import MOST_JOINT_BITS, BinaryQuantizer, check_bits
+from vqx.quantizers.checks import require_positive
 from vqx.quantizers.penalty import EntropyPenalty
 
 
@@ -49,7 +50,7 @@ class BSQ(BinaryQuantizer):
             raise ConfigError(
                 f"BSQ group {group}: use 1 to {MOST_JOINT_BITS} bits (each sums over 2^group)"
             )
-        check_positive("BSQ inverse_temperature", inverse_temperature)
+        require_positive(inverse_temperature=inverse_temperature)
         super().__init__(
             bits,
             magnitude=1 / math.sqrt(bits),

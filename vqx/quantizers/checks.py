@@ -17,6 +17,13 @@ def require_weights(**weights: float) -> None:
             raise ConfigError(f"{name} {weight}: use 0 or more")
 
 
+def require_positive(**numbers: float) -> None:
+    """Raise ConfigError, naming it, unless each of `numbers` is more than 0; NaN is not."""
+    for name, number in numbers.items():
+        if not number > 0:
+            raise ConfigError(f"{name} {number}: use a number above 0")
+
+
 def weights_of_terms(commitment: float, *, beta_legacy: bool) -> tuple[float, float]:
     """Weight of the commitment and of the codebook term; `beta_legacy` puts beta on the latter."""
     require_weights(commitment=commitment)

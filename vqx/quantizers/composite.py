@@ -10,7 +10,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantizer
 
 
@@ -56,13 +55,6 @@ def copies(base: Quantizer, count: int) -> nn.ModuleList:
     for part in parts[1:]:
         part.reset_parameters()
     return nn.ModuleList(parts)
-
-
-def checked_count(name: str, count: int) -> int:
-    """`count`, or ConfigError naming `name` if it is no whole number of at least 1."""
-    if type(count) is not int or count < 1:
-        raise ConfigError(f"{name} {count}: use a whole number of at least 1")
-    return count
 
 
 def split_codes(codes: Tensor, codebooks: int, *, most: int | None = None) -> Sequence[Tensor]:

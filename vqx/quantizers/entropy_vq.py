@@ -8,8 +8,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from vqx.durations import Duration
-from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, to_rows
+from vqx.quantizers.checks import require_positive
 from vqx.quantizers.codebook import Distance
 from vqx.quantizers.estimator import Estimator
 from vqx.quantizers.initialization import Init
@@ -57,7 +57,7 @@ class EntropyVQ(VQ):
             restart=restart,
             orthogonal=orthogonal,
         )
-        require_temperature(temperature)
+        require_positive(temperature=temperature)
         self.temperature = temperature
         self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
 
@@ -86,9 +86,3 @@ class EntropyVQ(VQ):
         entries = self.entries()
         # -|z - E|^2 / T = (2 z E - |E|^2) / T, but for what is alike for all codes.
         return softmax_statistics(rows, entries, half_squares(entries), scale=2 / self.temperature)
-
-
-def require_temperature(temperature: float) -> None:
-    """Raise ConfigError unless `temperature` is more than 0."""
-    if not temperature > 0:
-        raise ConfigError(f"temperature {temperature}: use more than 0")

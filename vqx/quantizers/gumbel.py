@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqx.durations import Duration
-from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_grid, to_rows
-from vqx.quantizers.checks import require_sizes, require_weights
+from vqx.quantizers.checks import require_positive, require_sizes, require_weights
 from vqx.quantizers.mixture import Draw, softmax_mixture
 from vqx.quantizers.penalty import Penalty
 from vqx.quantizers.schedule import Scheduled, Shape
@@ -81,10 +80,7 @@ class Gumbel(Quantizer):
     ) -> None:
         super().__init__()
         require_sizes(codebook_size=codebook_size, latent_channels=latent_channels)
-        bounds = {"temperature_start": temperature_start, "temperature_end": temperature_end}
-        for name, value in bounds.items():
-            if not value > 0:
-                raise ConfigError(f"{name} {value}: use more than 0")
+        require_positive(temperature_start=temperature_start, temperature_end=temperature_end)
         self.codebook_size, self.latent_channels = codebook_size, latent_channels
         self.straight_through = straight_through
         self.logits = nn.Linear(latent_channels, codebook_size)

@@ -5,21 +5,17 @@ Axes: B images, h w latent positions, N tokens, K codes, D latent width.
 
 from typing import Literal, get_args
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqx.durations import Duration
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, to_grid, to_rows
-from vqx.quantizers.checks import require_weights, weights_of_terms
-from vqx.quantizers.codebook import CodebookQuantizer
-from vqx.quantizers.distortion import distortion
-from vqx.quantizers.entropy_vq import require_temperature
+from vqx.quantizers.checks import require_positive, require_weights
 from vqx.quantizers.estimator import straight_through
+from vqx.quantizers.gradient_codebook import GradientCodebook
 from vqx.quantizers.initialization import Init
 from vqx.quantizers.nearest import best_codes, half_squares
-from vqx.quantizers.orthogonal import OrthogonalPenalty
 from vqx.quantizers.penalty import EntropyPenalty, Penalty
 from vqx.quantizers.restart import Restart
 from vqx.quantizers.softmax import softmax_mixture, softmax_statistics
@@ -42,7 +38,7 @@ class DoublePenalty(Penalty):
         return self.weight * F.mse_loss(q_ste, z)
 
 
-class IBQ(CodebookQuantizer):
+class IBQ(GradientCodebook):
     """Index backpropagation quantization (Shi et al. 2024, arXiv 2412.02692, section 3.2).
 
     scores = z E^T, p = softmax(scores), code i = argmax, the lowest of equals. The decoder sees
@@ -60,9 +56,6 @@ class IBQ(CodebookQuantizer):
     over which the entropy weight rises from 0. From init "normal" it used 66 % of 256 codes in a
     toy autoencoder's 600 steps, from "uniform" 23 %.
     """
-
-    commitment_weight: float
-    codebook_weight: float
 
     def __init__(
         self,
@@ -90,20 +83,16 @@ class IBQ(CodebookQuantizer):
             estimator="ste",
             restart=restart,
         )
-        require_temperature(temperature)
+        require_positive(temperature=temperature)
         if distance == "dot" and self.restart is not None and self.restart.active:
             raise ConfigError(
                 "IBQ restart with distance=dot: a code put on a latent outscores all others by its "
                 "length; use distance=euclidean or cosine, or restart=none"
             )
         self.scores, self.temperature = distance, temperature
-        weights = weights_of_terms(commitment, beta_legacy=beta_legacy)
-        self.commitment_weight, self.codebook_weight = weights
         self.double_quantization = DoublePenalty(double_weight)
-        self.orthogonal = OrthogonalPenalty(orthogonal)
         self.entropy = EntropyPenalty(entropy_weight, diversity=diversity, ramp=entropy_ramp)
-        self.codebook = nn.Parameter(torch.empty(codebook_size, latent_channels))
-        self.reset_parameters()
+        self.add_codebook(commitment=commitment, beta_legacy=beta_legacy, orthogonal=orthogonal)
 
     @property
     def needs_survey(self) -> bool:
@@ -137,16 +126,6 @@ class IBQ(CodebookQuantizer):
         loss = loss + self.entropy(token_entropy, mean_p, len(rows))
         stats = {"codebook_norm": self.codebook_norm()} if self.statistics else {}
         return Quantized(to_grid(q_ste, grid), grid, loss, stats)
-
-    def loss(self, z: Tensor, q: Tensor) -> Tensor:
-        """Codebook and commitment term () of z, q (N, D), and the orthogonal penalty."""
-        weights = {"commitment": self.commitment_weight, "codebook": self.codebook_weight}
-        return distortion(z, q, **weights) + self.orthogonal(self.codebook)
-
-    @torch.no_grad()
-    def place(self, codes: Tensor, vectors: Tensor, *, count: Tensor, share: Tensor) -> None:
-        """Set the entries of `codes` (n,) to `vectors` (n, D); there are no counts to set."""
-        self.codebook[codes] = vectors
 
     def extra_repr(self) -> str:
         """Sizes and switches, for printing."""

@@ -4,7 +4,8 @@ from typing import Literal, get_args
 
 from vqx.durations import Duration
 from vqx.errors import ConfigError
-from vqx.quantizers.bits import MOST_JOINT_BITS, BinaryQuantizer, check_bits, check_positive
+from vqx.quantizers.bits import MOST_JOINT_BITS, BinaryQuantizer, check_bits
+from vqx.quantizers.checks import require_positive
 from vqx.quantizers.penalty import EntropyPenalty
 
 Entropy = Literal["exact", "factorised"]
@@ -47,10 +48,11 @@ class LFQ(BinaryQuantizer):
                 f"LFQ bits {bits} with entropy=exact sums over 2^{bits} codes each step: use "
                 f"quantizer.entropy=factorised, or at most {MOST_JOINT_BITS} bits"
             )
+        require_positive(temperature=temperature)
         super().__init__(
             bits,
             magnitude=1.0,
-            sharpness=4 / check_positive("LFQ temperature", temperature),
+            sharpness=4 / temperature,
             group=bits if entropy == "exact" else 1,
             commitment=commitment,
             penalty=EntropyPenalty(

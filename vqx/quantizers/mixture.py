@@ -60,19 +60,6 @@ def softmax_mixture(
     return found
 
 
-@torch.compiler.disable
-@torch.no_grad()
-def likeliest_codes(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Index (N,) int64 of the largest of z weight^T + bias, the first of equals.
-
-    The codes of `softmax_mixture`, and its bound on memory.
-    """
-    codes = torch.empty(len(z), dtype=torch.int64, device=z.device)
-    for part, chunk in _chunks(z, len(weight), Draw(seed=None, hard=True)):
-        codes[part] = first_maximum(chunk.logits(z[part], weight, bias))
-    return codes
-
-
 class _Mixture(torch.autograd.Function):
     @staticmethod
     def forward(

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from vqx.quantizers.base import Quantized, Quantizer
-from vqx.quantizers.composite import Composite, checked_count, copies, mean_stats, split_codes
+from vqx.quantizers.checks import require_sizes
+from vqx.quantizers.composite import Composite, copies, mean_stats, split_codes
 
 
 class Product(Composite):
@@ -25,7 +26,8 @@ class Product(Composite):
 
     def __init__(self, base: Quantizer, groups: int) -> None:
         super().__init__()
-        self.groups = checked_count("groups", groups)
+        require_sizes(groups=groups)
+        self.groups = groups
         self.codebook_size = base.codebook_size
         self.latent_channels = groups * base.latent_channels
         self.codebooks = groups * base.codebooks

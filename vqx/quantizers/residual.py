@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_rows
+from vqx.quantizers.checks import require_sizes
 from vqx.quantizers.composite import (
     Composite,
-    checked_count,
     copies,
     join_codes,
     mean_stats,
@@ -68,7 +68,8 @@ class Residual(Composite):
         quantizer_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.stages = checked_count("stages", stages)
+        require_sizes(stages=stages)
+        self.stages = stages
         if not scale > 0:
             raise ConfigError(f"scale {scale}: use a number above 0")
         if not 0 <= quantizer_dropout < 1:

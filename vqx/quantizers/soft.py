@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from vqx.errors import ConfigError
 from vqx.quantizers.base import Quantized, Quantizer, to_grid, to_rows
 from vqx.quantizers.estimator import straight_through
-from vqx.quantizers.mixture import Draw, likeliest_codes, softmax_mixture
+from vqx.quantizers.mixture import Draw, softmax_mixture
+from vqx.quantizers.nearest import best_codes
 from vqx.quantizers.statistics import mean_norm
 
 Variant = Literal["softmax", "attention", "argmax"]
@@ -106,8 +107,7 @@ class SoftQuantize(Quantizer):
         return mixtures, codes
 
     def _entries(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        bias = self.codebook.new_zeros(self.codebook_size)
-        codes = likeliest_codes(rows.detach(), self.codebook, bias)
+        codes = best_codes(rows, self.codebook)
         entries: Tensor = _HalfStraight.apply(rows, F.embedding(codes, self.codebook))
         return entries, codes
 

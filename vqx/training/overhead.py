@@ -9,10 +9,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from vqx.config import composed
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat
 from vqx.training.experiment import Experiment, build_experiment
@@ -29,7 +29,7 @@ from vqx.training.world import World, pick_device
 
 def measure_overhead(overrides: Sequence[str], *, steps: int, rounds: int) -> str:
     """A readable account of one comparison: `rounds` pairs of `steps` steps after a warm-up."""
-    config = _config([*overrides, f"trainer.steps={steps * (rounds + 2)}"])
+    config = composed([*overrides, f"trainer.steps={steps * (rounds + 2)}"])
     device = pick_device(config["trainer"]["device"], 0)
     experiment = build_experiment(config, device=device)
     with tempfile.TemporaryDirectory() as place:
@@ -47,20 +47,6 @@ def measure_overhead(overrides: Sequence[str], *, steps: int, rounds: int) -> st
         f"trainer / bare: median {median:.3f} (min {min(ratios):.3f}, max {max(ratios):.3f})\n"
         f"share of a step outside forward, backward and optimizer: {1 - 1 / median:.1%}"
     )
-
-
-def _config(overrides: Sequence[str]) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from vqx.config import conf_dir, register_resolvers
-
-    register_resolvers()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("config", overrides=list(overrides))
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
 
 
 def _trainer_round(
