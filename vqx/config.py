@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NOT_IDENTITY = (
     "hydra",
     "logger",
+    "row",
     "results",
     "cache_dir",
     "*.cache_dir",

@@ -34,6 +34,12 @@ class TrainerSettings:
     checkpoint_every: Duration | None
     evaluation_batch_size: int
     collapse_floor: float | None = None
+    decay: str | None = None
+    amsgrad: bool | None = None
+    mask_share: float | None = None
+    mask_patch: int | None = None
+    pretraining_steps: Duration | None = None
+    codebook_batches: int | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "TrainerSettings":
@@ -70,10 +76,28 @@ class TrainerSettings:
         _require(
             self, "collapse_floor", floor is None or 0 < floor <= 1, "above 0, at most 1, or null"
         )
+        self._check_recipe()
         if self.batch_size < self.devices * self.accumulation:
             raise ConfigError(
                 f"trainer.batch_size={self.batch_size} is the global batch: it cannot be divided "
                 f"over devices={self.devices} x accumulation={self.accumulation}"
+            )
+
+    def _check_recipe(self) -> None:
+        decays = ("cosine", "linear", "constant")
+        _require(self, "decay", self.decay in (None, *decays), f"null, {', '.join(decays)}")
+        _require(self, "amsgrad", self.amsgrad in (None, True, False), "true, false or null")
+        share = self.mask_share
+        fits = share is None or (_is_number(share) and 0 <= share < 1)
+        _require(self, "mask_share", fits, "from 0 to below 1, or null")
+        for name in ("mask_patch", "codebook_batches"):
+            value = getattr(self, name)
+            fits = value is None or (type(value) is int and value >= 1)
+            _require(self, name, fits, "a whole number from 1 on, or null")
+        if share and self.mask_patch is None:
+            raise ConfigError(
+                f"trainer.mask_share={share} needs trainer.mask_patch, the side of a dropped patch "
+                "in pixels"
             )
 
 
