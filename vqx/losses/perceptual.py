@@ -3,7 +3,7 @@
 Axes: B images, C channels, H W pixels; float [-1, 1].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,19 +16,23 @@ from vqx.pretrained import perceptual_distance
 class LpipsLoss(nn.Module):
     """LPIPS v0.1 (Zhang et al. 2018), mean over the batch; `vgg` is the field's loss.
 
+    `layers`: which of the network's five stages count, 0 (finest) to 4; None is all. Their
+    published weights stay: a subset's distance is smaller by what is left out.
+
     The network is no submodule: it is in neither parameters() nor state_dict(), and train() does
-    not reach it. It still follows `to(device)`. Raises WeightsMissing.
+    not reach it. It still follows `to(device)`. Raises ConfigError, WeightsMissing.
     """
 
     def __init__(
         self,
         net: Literal["vgg", "alex"] = "vgg",
         *,
+        layers: Sequence[int] | None = None,
         weights: str | Path | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        network, _ = perceptual_distance(net, weights=weights, cache_dir=cache_dir)
+        network, _ = perceptual_distance(net, stages=layers, weights=weights, cache_dir=cache_dir)
         self._hidden = (network,)  # a tuple hides it from nn.Module
 
     def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:

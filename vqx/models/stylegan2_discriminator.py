@@ -4,6 +4,7 @@ Axes: B images, C channels, H W pixels, G images of one group; images float [-1,
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +50,7 @@ class StyleGAN2Discriminator(nn.Module):
         sizes = [image_size >> halvings for halvings in range(image_size.bit_length() - 2)]
         widths = [max(1, min(max_width, width * 256 // size)) for size in sizes]  # down to 4 px
         self.from_image = _convolution(image_channels, widths[0], 1)
-        blocks = zip(widths[:-1], widths[1:], strict=True)
-        self.blocks = nn.Sequential(*[_HalvingBlock(before, after) for before, after in blocks])
+        self.blocks = nn.Sequential(*[_HalvingBlock(a, b) for a, b in pairwise(widths)])
         self.deviation = MinibatchDeviation(group) if group else nn.Identity()
         last = widths[-1]
         self.head = nn.Sequential(

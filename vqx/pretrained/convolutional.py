@@ -4,6 +4,7 @@ Axes: B images, C channels, H W pixels; images are float [-1, 1], grey ones are 
 """
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from vqx.pretrained.rgb import as_rgb
 LPIPS_NETWORKS = {"alex": "alexnet", "vgg": "vgg16"}
 # The layers LPIPS compares: the last ReLU before each pooling (and every ReLU after AlexNet's two).
 TAPS = {"alexnet": (1, 4, 7, 9, 11), "vgg16": (3, 8, 15, 22, 29)}
+STAGES = 5  # of either network
 # Below this a pooling window no longer fits.
 SMALLEST_IMAGE = {"alexnet": 31, "vgg16": 16}
 
@@ -48,24 +50,38 @@ class ConvolutionalFeatures(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Activations (B, width, height, width) of the five layers, for `images` in [-1, 1]."""
+    def forward(self, images: Tensor, stages: Sequence[int] = range(STAGES)) -> list[Tensor]:
+        """Activations (B, width, height, width) of the `stages`, for `images` in [-1, 1].
+
+        `stages` ascend; what comes after the last one is not computed.
+        """
         _check_size(images, self.smallest_image)
+        taps = [self.taps[stage] for stage in stages]
         x = (as_rgb(images) - self.mean) / self.deviation
         taken = []
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers[: taps[-1] + 1]):
             x = layer(x)
-            if index in self.taps:
+            if index in taps:
                 taken.append(x)
         return taken
 
 
 class PerceptualDistance(nn.Module):
-    """LPIPS v0.1 (Zhang et al. 2018, arXiv 1801.03924): one distance an image."""
+    """LPIPS v0.1 (Zhang et al. 2018, arXiv 1801.03924): one distance an image.
 
-    def __init__(self, features: ConvolutionalFeatures, scales: list[Tensor]) -> None:
+    It is a sum over stages of the network: all five, or those in `stages`, whose published weights
+    stay as they are.
+    """
+
+    def __init__(
+        self,
+        features: ConvolutionalFeatures,
+        scales: list[Tensor],
+        stages: Sequence[int] = range(STAGES),
+    ) -> None:
         super().__init__()
         self.features = features
+        self.stages = tuple(stages)
         for index, scale in enumerate(scales):
             self.register_buffer(f"scale{index}", scale.float().view(1, -1, 1, 1))
         self.eval()
@@ -73,10 +89,11 @@ class PerceptualDistance(nn.Module):
     def forward(self, images: Tensor, target: Tensor) -> Tensor:
         """Distance (B,) of `images` from `target`; gradients reach `images` alone."""
         with torch.no_grad():
-            wanted = [_unit(x) for x in self.features(target)]
+            wanted = [_unit(x) for x in self.features(target, self.stages)]
         total = images.new_zeros(images.shape[0])
-        for index, (x, y) in enumerate(zip(self.features(images), wanted, strict=True)):
-            scale = self.get_buffer(f"scale{index}")
+        taken = self.features(images, self.stages)
+        for stage, x, y in zip(self.stages, taken, wanted, strict=True):
+            scale = self.get_buffer(f"scale{stage}")
             total = total + ((_unit(x) - y).square() * scale).sum(1).mean((1, 2))
         return total
 
@@ -98,18 +115,35 @@ def convolutional_features(
 
 
 def perceptual_distance(
-    net: str, *, weights: str | Path | None = None, cache_dir: str | Path | None = None
+    net: str,
+    *,
+    stages: Sequence[int] | None = None,
+    weights: str | Path | None = None,
+    cache_dir: str | Path | None = None,
 ) -> tuple[PerceptualDistance, Path]:
     """LPIPS on `net` ("alex" or "vgg") and the file its convolutions are from.
 
-    Raises ConfigError for another net, WeightsMissing when the convolutions cannot be had.
+    `stages`: which of 0 (finest) .. 4 count; None is all. Raises ConfigError for another net or
+    stage, WeightsMissing when the convolutions cannot be had.
     """
     if net not in LPIPS_NETWORKS:
         raise ConfigError(f"LPIPS has no net {net!r}: choose one of {', '.join(LPIPS_NETWORKS)}")
+    chosen = range(STAGES) if stages is None else _checked(stages)
     features, path = convolutional_features(
         LPIPS_NETWORKS[net], weights=weights, cache_dir=cache_dir
     )
-    return PerceptualDistance(features, _lpips_scales(net)), path
+    return PerceptualDistance(features, _lpips_scales(net), chosen), path
+
+
+def _checked(stages: Sequence[int]) -> list[int]:
+    """`stages` in ascending order, each of them once; ConfigError for anything else."""
+    known = range(STAGES)
+    several = isinstance(stages, Sequence) and len(stages) > 0
+    if not several or any(s not in known for s in stages) or len(set(stages)) < len(stages):
+        raise ConfigError(
+            f"LPIPS layers {stages}: choose some of 0, 1, 2, 3, 4, each once; null is all"
+        )
+    return sorted(stages)
 
 
 def _lpips_scales(net: str) -> list[Tensor]:
@@ -118,7 +152,7 @@ def _lpips_scales(net: str) -> list[Tensor]:
     if package is None or package.origin is None:
         raise WeightsMissing("LPIPS needs the package lpips: pip install lpips")
     tensors = load_tensors(Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth")
-    return [tensors[f"lin{index}.model.1.weight"] for index in range(5)]
+    return [tensors[f"lin{index}.model.1.weight"] for index in range(STAGES)]
 
 
 def _unit(x: Tensor) -> Tensor:
