@@ -3,7 +3,7 @@
 Each configuration of conf/data names a function here that takes plain keywords and returns `Data`.
 """
 
-from vqx.data.batches import EvaluationBatches, evaluation_batches, train_batches
+from vqx.data.batches import EvaluationBatches, evaluation_batches, parts_of, train_batches
 from vqx.data.image_folder import folder
 from vqx.data.image_set import Data, ImageSet, Views
 from vqx.data.photographs import photos
@@ -16,6 +16,7 @@ __all__ = [
     "Views",
     "evaluation_batches",
     "folder",
+    "parts_of",
     "photos",
     "torchvision_images",
     "train_batches",

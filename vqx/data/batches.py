@@ -38,11 +38,16 @@ def train_batches(
             f"batch_size={batch_size} leaves a micro-batch empty: it must be >= world_size * "
             f"micro_batches = {world_size} * {micro_batches} = {world_size * micro_batches}"
         )
-    mine = torch.arange(batch_size).tensor_split(world_size)[rank].tensor_split(micro_batches)
-    parts = [slice(int(rows[0]), int(rows[-1]) + 1) for rows in mine]
+    parts = parts_of(batch_size, rank=rank, world_size=world_size, micro_batches=micro_batches)
     order = Order(len(data.train), batch_size=batch_size, seed=seed, shuffle=data.shuffle)
     views = _training_views(data, order, parts, start_step)
     return _training_steps(data, views, micro_batches, torch.device(device))
+
+
+def parts_of(batch_size: int, *, rank: int, world_size: int, micro_batches: int) -> list[slice]:
+    """Rows of the global batch that are this rank's micro-batches, in order."""
+    mine = torch.arange(batch_size).tensor_split(world_size)[rank].tensor_split(micro_batches)
+    return [slice(int(rows[0]), int(rows[-1]) + 1) for rows in mine]
 
 
 def _training_views(

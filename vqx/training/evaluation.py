@@ -15,14 +15,58 @@ from torch import Tensor
 from vqx.data import Data, EvaluationBatches, evaluation_batches
 from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
 from vqx.models import Tokenizer
+from vqx.training.masking import PatchMask
 from vqx.training.progress import progress_of
 from vqx.training.step import to_float
 from vqx.training.world import World
 
-# Key and stamp of what is measured on a quantizer's continuous latents, where codes do not give
-# them. Such a number is no other quantizer's rival, so it never shares a key with theirs.
+# Keys and stamps of what is measured otherwise than every tokenizer is. Such a number is no plain
+# one's rival, so it never shares a key with it.
 SOFT = "soft_"
 SOFT_STAMP = "the decoder saw the continuous mixture, not codes"
+MASKED = "masked_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way to reconstruct that is measured beside the plain one, as `<prefix><metric>`.
+
+    soft: from the quantizer's latents, whatever its codes; mask: of an input with patches dropped.
+    """
+
+    prefix: str
+    soft: bool
+    mask: PatchMask | None
+    metrics: tuple[Metric, ...]
+
+    @property
+    def stamp(self) -> str:
+        """How it was measured, before the metric's own stamp."""
+        parts = [self.mask.stamp if self.mask else "", SOFT_STAMP if self.soft else ""]
+        return "; ".join(filter(None, parts))
+
+    def reconstruct(self, tokenizer: Tokenizer, images: Tensor) -> Tensor:
+        """uint8 reconstruction of uint8 `images`."""
+        inputs = to_float(images)
+        if self.mask is not None:
+            inputs = self.mask.apply(inputs, self.mask.of_content(images))
+        if self.soft:
+            output, _ = tokenizer(inputs)
+            return to_uint8(tokenizer.images_of(output))
+        return to_uint8(tokenizer.detokenize(tokenizer.tokenize(inputs)))
+
+
+def variants_of(
+    metrics: Sequence[Metric], *, discrete: bool, mask: PatchMask | None
+) -> list[Variant]:
+    """All but the plain one, each with image metrics of its own."""
+    found = []
+    for masked in (None, mask) if mask is not None else (None,):
+        for soft in (False,) if discrete else (False, True):
+            if masked is not None or soft:
+                prefix = (SOFT if soft else "") + (MASKED if masked else "")
+                found.append(Variant(prefix, soft, masked, tuple(_copies(metrics))))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +98,6 @@ def reconstruct(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
     return to_uint8(tokenizer.detokenize(codes)), codes
 
 
-def reconstruct_softly(tokenizer: Tokenizer, images: Tensor) -> Tensor:
-    """uint8 reconstruction of uint8 `images` from the quantizer's latents, whatever its codes."""
-    reconstruction, _ = tokenizer(to_float(images))
-    return to_uint8(reconstruction)
-
-
 @torch.no_grad()
 def evaluate(
     tokenizer: Tokenizer,
@@ -68,29 +106,33 @@ def evaluate(
     *,
     world: World,
     batch_size: int,
+    mask: PatchMask | None = None,
     check_stop: Callable[[], None] = lambda: None,
     show_progress: bool = False,
 ) -> Evaluation:
     """Measure `tokenizer` in eval mode and float32 on the evaluation images of `data`.
 
     `metrics` are on the device, CodebookUse among them. All are of decode(codes); for a quantizer
-    that is not discrete the image metrics are measured on its own latents too, as `soft_<key>`.
+    that is not discrete the image metrics are measured on its own latents too, as `soft_<key>`, and
+    with a `mask` on inputs with patches dropped, as `masked_<key>`.
     `check_stop` is called before each batch, equally often on every rank, and may raise.
     """
     start = time.perf_counter()
     was_training = tokenizer.training
     tokenizer.eval()
-    soft = [] if tokenizer.quantizer.discrete else _copies(metrics)
-    for metric in (*metrics, *soft):
+    variants = variants_of(metrics, discrete=tokenizer.quantizer.discrete, mask=mask)
+    for metric in (*metrics, *(m for variant in variants for m in variant.metrics)):
         metric.reset()
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
-    _measure(tokenizer, batches, metrics, soft, check_stop, show_progress=show_progress)
+    _measure(tokenizer, batches, metrics, variants, check_stop, show_progress=show_progress)
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
-    measurements = _merged(metrics) | _renamed(_merged(soft))
+    measurements = _merged(metrics)
+    for variant in variants:
+        measurements |= _renamed(_merged(variant.metrics), variant)
     return Evaluation(
         measurements,
         use.counts,
@@ -106,12 +148,12 @@ def _measure(
     tokenizer: Tokenizer,
     batches: EvaluationBatches,
     metrics: Sequence[Metric],
-    soft: Sequence[Metric],
+    variants: Sequence[Variant],
     check_stop: Callable[[], None],
     *,
     show_progress: bool,
 ) -> None:
-    """Update `metrics` with the images rebuilt from codes, `soft` with the softly rebuilt ones.
+    """Update `metrics` with the images rebuilt from codes, those of `variants` with theirs.
 
     A rank may have a batch fewer than there are rounds.
     """
@@ -122,10 +164,10 @@ def _measure(
                 fake, codes = reconstruct(tokenizer, real)
                 for metric in metrics:
                     metric.update(real, fake, codes)
-                if soft:
-                    fake = reconstruct_softly(tokenizer, real)
-                for metric in soft:
-                    metric.update(real, fake, codes)
+                for variant in variants:
+                    fake = variant.reconstruct(tokenizer, real)
+                    for metric in variant.metrics:
+                        metric.update(real, fake, codes)
 
 
 def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:
@@ -142,8 +184,10 @@ def _copies(metrics: Sequence[Metric]) -> list[Metric]:
     return [copy.copy(metric) for metric in metrics if not isinstance(metric, CodebookUse)]
 
 
-def _renamed(measurements: dict[str, Measurement]) -> dict[str, Measurement]:
+def _renamed(measurements: dict[str, Measurement], variant: Variant) -> dict[str, Measurement]:
     return {
-        f"{SOFT}{key}": replace(measurement, stamp=f"{SOFT_STAMP}; {measurement.stamp}")
+        f"{variant.prefix}{key}": replace(
+            measurement, stamp=f"{variant.stamp}; {measurement.stamp}"
+        )
         for key, measurement in measurements.items()
     }

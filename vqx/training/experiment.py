@@ -12,11 +12,12 @@ import torch
 from vqx.data import Data
 from vqx.durations import steps_in
 from vqx.errors import ConfigError, VqxError
-from vqx.losses import WeightedSum
+from vqx.losses import LpipsLoss, WeightedSum
 from vqx.metrics import CodebookUse, Metric, build_metrics
 from vqx.models import Tokenizer
 from vqx.quantizers import Quantizer
 from vqx.quantizers.contracts import check_contracts
+from vqx.training.masking import PatchMask
 from vqx.training.settings import TrainerSettings
 
 
@@ -31,6 +32,12 @@ class Experiment:
     losses: WeightedSum
     metrics: list[Metric]
     missing: dict[str, str]  # metrics that cannot be had -> reason and remedy
+
+    @property
+    def mask(self) -> PatchMask | None:
+        """What is dropped from inputs in masked training, None without."""
+        share, patch = self.settings.mask_share, self.settings.mask_patch
+        return PatchMask(share, patch) if share and patch else None
 
     @property
     def seed(self) -> int:
@@ -63,8 +70,13 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def build_tokenizer(config: Mapping[str, Any], *, image_channels: int) -> Tokenizer:
-    """Encoder, quantizer and decoder, initialised from torch's present generator."""
+def build_tokenizer(
+    config: Mapping[str, Any], *, image_channels: int, pixel_levels: int | None = None
+) -> Tokenizer:
+    """Encoder, quantizer and decoder, initialised from torch's present generator.
+
+    pixel_levels: of each pixel, where the decoder is to give their logits instead of images.
+    """
     quantizer = construct(config["quantizer"], what="quantizer")
     if not isinstance(quantizer, Quantizer):
         raise ConfigError(f"quantizer: {type(quantizer).__name__} is no vqx.quantizers.Quantizer")
@@ -72,15 +84,11 @@ def build_tokenizer(config: Mapping[str, Any], *, image_channels: int) -> Tokeni
         if getattr(quantizer, name) < 1:
             kind, size = type(quantizer).__name__, getattr(quantizer, name)
             raise ConfigError(f"{kind}.{name} is {size}: at least 1 is needed")
-    encoder, decoder = construct(
-        config["model"],
-        what="model",
-        given={
-            "image_channels": image_channels,
-            "latent_channels": quantizer.latent_channels,
-        },
-    )
-    return Tokenizer(encoder, quantizer, decoder)
+    given = {"image_channels": image_channels, "latent_channels": quantizer.latent_channels}
+    if pixel_levels is not None:
+        given["output_channels"] = image_channels * pixel_levels
+    encoder, decoder = construct(config["model"], what="model", given=given)
+    return Tokenizer(encoder, quantizer, decoder, pixel_levels=pixel_levels)
 
 
 def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experiment:
@@ -90,14 +98,17 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     """
     settings = TrainerSettings.from_config(config["trainer"])
     data = construct(config["data"], what="data")
-    torch.manual_seed(int(config["seed"]))
-    tokenizer = build_tokenizer(config, image_channels=data.channels)
-    check_downsampling(tokenizer, data)
     epoch = len(data.train) / settings.batch_size
     run = steps_in(settings.steps, name="trainer.steps", steps_per_epoch=epoch)
+    losses = build_losses(config, data, seed=int(config["seed"]), epoch=epoch, run=run).to(device)
+    torch.manual_seed(int(config["seed"]))
+    tokenizer = build_tokenizer(
+        config, image_channels=data.channels, pixel_levels=losses.pixel_levels
+    )
+    check_downsampling(tokenizer, data)
+    check_splittable(tokenizer, losses, accumulation=settings.accumulation)
     tokenizer.quantizer.set_epoch_length(epoch, run=run)
     check_contracts(tokenizer.quantizer, device=device)
-    losses = construct(config["loss"], what="loss").to(device)
     size = (data.image_size, data.image_size)
     configured, missing = build_metrics(config["metrics"], device=device, image_size=size)
     quantizer = tokenizer.quantizer
@@ -109,16 +120,59 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     return Experiment(config, settings, data, tokenizer, losses, metrics, missing)
 
 
+def build_losses(
+    config: Mapping[str, Any], data: Data, *, seed: int, epoch: float, run: int
+) -> WeightedSum:
+    """The loss of a run of `run` steps, `epoch` of them an epoch, with its discriminator.
+
+    Raises ConfigError for a term that would have to learn, which only discriminators do.
+    """
+    losses: WeightedSum = construct(config["loss"], what="loss")
+    # Drawn apart from the tokenizer, which starts the same with any loss.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        losses.attach(image_channels=data.channels, image_size=data.image_size)
+    losses.set_epoch_length(epoch, run=run)
+    for name, term in losses.terms.items():
+        if any(p.requires_grad for p in term.parameters()):
+            raise ConfigError(
+                f"loss term {name} has parameters that require gradients: nothing trains them"
+            )
+    named = losses.adversarial
+    perceptual = any(isinstance(term, LpipsLoss) for term in losses.terms.values())
+    if named and named[1].adaptive == "perceptual" and not perceptual:
+        raise ConfigError(
+            f"loss term {named[0]}: adaptive=perceptual needs an LPIPS term to compare with"
+        )
+    return losses
+
+
+def check_splittable(tokenizer: Tokenizer, losses: WeightedSum, *, accumulation: int) -> None:
+    """Raise ConfigError where micro-batches would change the result: statistics of the batch."""
+    parts = [("the model", tokenizer.encoder), ("the model", tokenizer.decoder)]
+    if named := losses.adversarial:
+        parts.append(("the discriminator", named[1].discriminator))
+    for what, module in parts:
+        if accumulation > 1 and getattr(module, "batch_statistics", False):
+            raise ConfigError(
+                f"trainer.accumulation={accumulation}: {what} has batch normalisation, whose "
+                "statistics would be of a micro-batch: set accumulation=1 or another norm"
+            )
+
+
 def check_downsampling(tokenizer: Tokenizer, data: Data) -> None:
     """Raise ConfigError when images of this size do not come back at this size."""
     size = data.image_size
     image = torch.zeros(1, data.channels, size, size)
     remedy = "data.image_size must be a multiple of the model's downsampling"
+    tokenizer.eval()  # running statistics are not to see it
     try:
         with torch.no_grad():
-            back = tokenizer.decoder(tokenizer.encoder(image))
+            back = tokenizer.images_of(tokenizer.decoder(tokenizer.encoder(image)))
     except RuntimeError as error:
         raise ConfigError(f"the model cannot take {size}x{size} images: {remedy}") from error
+    finally:
+        tokenizer.train()
     if back.shape != image.shape:
         height, width = back.shape[-2:]
         raise ConfigError(f"the model turns {size}x{size} into {height}x{width}: {remedy}")

@@ -17,20 +17,16 @@ from vqx.metrics import Metric
 from vqx.training.checkpoints import save
 from vqx.training.evaluation import Evaluation, evaluate
 from vqx.training.experiment import Experiment
+from vqx.training.inputs import MicroBatch, micro_batches_of
 from vqx.training.plan import Plan
 from vqx.training.progress import ProgressBar, clock
 from vqx.training.record import Record
 from vqx.training.schedule import learning_rate
 from vqx.training.signals import StopRequest
+from vqx.training.start import VARIANCE_IMAGES, data_variance, start_codebook
 from vqx.training.state import TrainState
-from vqx.training.step import (
-    TrainingForward,
-    parallel,
-    reseed,
-    shared_generator,
-    to_float,
-    train_step,
-)
+from vqx.training.step import TrainingForward, parallel, reseed, shared_generator
+from vqx.training.update import Update
 from vqx.training.world import World
 
 
@@ -45,12 +41,23 @@ class Trainer:
     record: Record
     bar: ProgressBar
     plan: Plan = field(init=False)
-    forward: nn.Module = field(init=False)
+    update: Update = field(init=False)
     _batches: Generator[list[Tensor], None, None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.plan = Plan.of(self.experiment)
-        self.forward = self._wrapped()
+        state, settings = self.state, self.experiment.settings
+        self.update = Update(
+            self._wrapped(),
+            self.experiment.losses,
+            state.optimizer,
+            state.parameters,
+            state.precision,
+            state.health,
+            settings.clip_norm,
+            self.plan.steps,
+            state.adversary,
+        )
 
     def fit(self) -> Evaluation:
         """Train to the last step, then the final evaluation.
@@ -86,9 +93,9 @@ class Trainer:
                 self._log()
 
     def _start(self) -> Generator[list[Tensor], None, None]:
-        """The batches from the state's step on; before the very first one, the codebook's start."""
+        """The batches from the state's step on, once all that depends on data is prepared."""
         if self._batches is None:
-            self._initialize_codebook()
+            self._prepare(self.state.step)
             self._batches = self._batches_from(self.state.step)
             self.state.chronometer.start()
         return self._batches
@@ -96,6 +103,9 @@ class Trainer:
     def _step(self, micro_batches: list[Tensor], step: int) -> None:
         """Optimizer step number `step` (from 0)."""
         state, settings = self.state, self.experiment.settings
+        quantizes = self.plan.quantizes_at(step)
+        if quantizes and state.tokenizer.quantizer.needs_initialization:
+            self._prepare(step)
         reseed(self.experiment.seed, rank=self.world.rank, step=step)
         rate = learning_rate(
             step,
@@ -103,27 +113,21 @@ class Trainer:
             warmup_steps=settings.warmup_steps,
             peak=settings.learning_rate,
             minimum=settings.minimum_learning_rate,
+            decay=settings.decay,
         )
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        values = train_step(
-            self.forward,
-            micro_batches,
-            step=step,
-            batch_size=settings.batch_size,
-            world_size=self.world.size,
-            health=state.health,
-            optimizer=state.optimizer,
-            parameters=state.parameters,
-            precision=state.precision,
-            clip_norm=settings.clip_norm,
-        )
-        generator = shared_generator(self.experiment.seed, step=step)
-        state.tokenizer.quantizer.update_codebook(generator=generator)
+        batches = self._micro_batches(micro_batches, step)
+        values = self.update(batches, step=step, quantize=quantizes)
+        if quantizes:
+            generator = shared_generator(self.experiment.seed, step=step)
+            state.tokenizer.quantizer.update_codebook(generator=generator)
         if state.average is not None:
             state.average.update(state.tokenizer, step=step)
         # An infinite gradient is no news in fp16: the scaler skips that step.
-        watched = ("loss",) if state.precision.scaler.is_enabled() else ("loss", "gradient_norm")
+        players = ("loss", "discriminator") if state.adversary is not None else ("loss",)
+        scaled = state.precision.scaler.is_enabled()
+        watched = players if scaled else (*players, "gradient_norm")
         state.window.add(values, step=step, watched=watched)
         state.step = step + 1
         self._check_finite(at_once=False)
@@ -178,6 +182,7 @@ class Trainer:
             metrics,
             world=self.world,
             batch_size=experiment.settings.evaluation_batch_size,
+            mask=experiment.mask,
             check_stop=self._check_stop,
             show_progress=self.world.is_first,
         )
@@ -220,19 +225,41 @@ class Trainer:
             signal_number=signal_number,
         )
 
-    @torch.no_grad()
-    def _initialize_codebook(self) -> None:
-        """Data-dependent codebook initialisation from the whole first global batch."""
-        quantizer = self.state.tokenizer.quantizer
-        if not quantizer.needs_initialization:
+    def _prepare(self, step: int) -> None:
+        """What depends on data: a loss's variance, and the codebook before its first step."""
+        losses, quantizer = self.experiment.losses, self.state.tokenizer.quantizer
+        size = self.experiment.settings.batch_size
+        if losses.needs_variance:
+            images = min(VARIANCE_IMAGES, len(self.experiment.data.train))
+            with closing(self._batches_from(0)) as batches:
+                losses.set_variance(data_variance(batches, images=images, batch_size=size))
+        if not (self.plan.quantizes_at(step) and quantizer.needs_initialization):
             return
-        encode = self.state.tokenizer.encoder
-        with closing(self._batches_from(0)) as batches:
-            latents = [encode(to_float(images)).float() for images in next(batches)]
-        generator = shared_generator(self.experiment.seed, step=-1)
-        quantizer.initialize(torch.cat(latents), generator=generator)
+        with closing(self._batches_from(step)) as batches:
+            inputs = (
+                [batch.inputs for batch in self._micro_batches(images, step + later)]
+                for later, images in enumerate(batches)
+            )
+            start_codebook(
+                self.state.tokenizer,
+                inputs,
+                batches=self.experiment.settings.codebook_batches or 1,
+                generator=shared_generator(self.experiment.seed, step=-1),
+            )
         if self.state.average is not None:
-            self.state.average.model.load_state_dict(self.state.tokenizer.state_dict())
+            quantizer_state = quantizer.state_dict()
+            self.state.average.model.quantizer.load_state_dict(quantizer_state)
+
+    def _micro_batches(self, images: Sequence[Tensor], step: int) -> list[MicroBatch]:
+        experiment = self.experiment
+        return micro_batches_of(
+            images,
+            step=step,
+            seed=experiment.seed,
+            batch_size=experiment.settings.batch_size,
+            world=self.world,
+            mask=experiment.mask,
+        )
 
     def _batches_from(self, start_step: int) -> Generator[list[Tensor], None, None]:
         settings = self.experiment.settings
@@ -249,10 +276,11 @@ class Trainer:
 
     def _wrapped(self) -> nn.Module:
         """The training forward pass, compiled and made parallel as asked."""
-        forward: nn.Module = TrainingForward(self.state.tokenizer, self.experiment.losses)
+        forward: nn.Module = TrainingForward(self.state.tokenizer)
         if self.experiment.settings.compile:
-            # Not the losses: a loss and its detached value for the log are one tensor to inductor,
-            # which then drops the gradient.
+            # Gradients at several outputs of one graph are wanted where an adaptive weight waits
+            # for all micro-batches; the compiled backward pass may then not reuse its inputs.
+            torch._functorch.config.donated_buffer = False
             self.state.tokenizer.compile()
         if self.world.size > 1:
             forward = parallel(forward)

@@ -34,6 +34,7 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
         experiment.metrics,
         world=world,
         batch_size=experiment.settings.evaluation_batch_size,
+        mask=experiment.mask,
         show_progress=True,
     )
     return {

@@ -23,7 +23,7 @@ from vqx.training.progress import ProgressBar
 from vqx.training.record import Record
 from vqx.training.signals import StopRequest
 from vqx.training.state import TrainState, make_optimizer
-from vqx.training.step import TrainingForward
+from vqx.training.step import to_float
 from vqx.training.world import World, pick_device
 
 
@@ -64,7 +64,7 @@ def _trainer_round(
 def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Callable[[], None]:
     """A call that repeats forward, backward and optimizer on one batch that is on the device."""
     settings, data = experiment.settings, experiment.data
-    forward = TrainingForward(experiment.tokenizer, experiment.losses)
+    tokenizer, losses = experiment.tokenizer, experiment.losses
     if settings.compile:
         experiment.tokenizer.compile()
     optimizer = make_optimizer(experiment)
@@ -75,9 +75,11 @@ def _bare_round(experiment: Experiment, device: torch.device, steps: int) -> Cal
     def run() -> None:
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
+            target = to_float(images)
             with precision.autocast():
-                loss, _, _ = forward(images, 0)
-            precision.backward(loss)
+                output, quantized = tokenizer(target)
+                loss, _ = losses(tokenizer.images_of(output), target, step=0, logits=output)
+            precision.backward(loss + quantized.loss)
             precision.scaler.step(optimizer)
             precision.scaler.update()
             experiment.tokenizer.quantizer.update_codebook()

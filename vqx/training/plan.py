@@ -1,8 +1,9 @@
-"""When a run logs, evaluates and saves."""
+"""When a run logs, evaluates and saves, and when it starts to quantize."""
 
 from dataclasses import dataclass
 
 from vqx.durations import steps_in
+from vqx.errors import ConfigError
 from vqx.training.experiment import Experiment
 
 
@@ -14,6 +15,7 @@ class Plan:
     log_every: int
     evaluate_every: int | None
     checkpoint_every: int | None
+    pretraining_steps: int = 0
 
     @classmethod
     def of(cls, experiment: Experiment) -> "Plan":
@@ -25,12 +27,32 @@ class Plan:
         values = {
             n: steps_in(d, name=f"trainer.{n}", steps_per_epoch=epoch) for n, d in given.items()
         }
-        steps, log_every = values["steps"], values["log_every"]
-        return cls(steps, log_every, values.get("evaluate_every"), values.get("checkpoint_every"))
+        steps, pretraining = values["steps"], 0
+        if settings.pretraining_steps:
+            pretraining = steps_in(
+                settings.pretraining_steps,
+                name="trainer.pretraining_steps",
+                steps_per_epoch=epoch,
+                run=steps,
+            )
+        if pretraining >= steps:
+            raise ConfigError(
+                f"trainer.pretraining_steps={settings.pretraining_steps} leaves none of the "
+                f"{steps} steps to train with codes: lower it"
+            )
+        every = values.get("evaluate_every"), values.get("checkpoint_every")
+        return cls(steps, values["log_every"], *every, pretraining_steps=pretraining)
+
+    def quantizes_at(self, step: int) -> bool:
+        """Whether optimizer step `step` (from 0) trains with codes; before, without quantizer."""
+        return step >= self.pretraining_steps
 
     def evaluates_at(self, step: int) -> bool:
-        """Whether an evaluation is due after `step` steps; the one at the end is not counted."""
-        return _due(self.evaluate_every, step) and step < self.steps
+        """Whether an evaluation is due after `step` steps; the one at the end is not counted.
+
+        None is due until a step has been trained with codes: there is nothing to decode before.
+        """
+        return _due(self.evaluate_every, step) and self.pretraining_steps < step < self.steps
 
     def saves_at(self, step: int) -> bool:
         """Whether a checkpoint is due after `step` steps, the end included."""
@@ -42,8 +64,8 @@ class Plan:
 
     def evaluations_left(self, step: int) -> int:
         """Evaluations still to come after `step` steps, the one at the end included."""
-        every = self.evaluate_every
-        return 1 + (max(0, (self.steps - 1) // every - step // every) if every else 0)
+        every, done = self.evaluate_every, max(step, self.pretraining_steps)
+        return 1 + (max(0, (self.steps - 1) // every - done // every) if every else 0)
 
 
 def _due(every: int | None, step: int) -> bool:

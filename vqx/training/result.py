@@ -34,6 +34,7 @@ def result_of(
         "missing": experiment.missing,
         "model": {
             "parameters": sum(p.numel() for p in experiment.tokenizer.parameters()),
+            "discriminator_parameters": discriminator_parameters(experiment),
             "codebook_size": quantizer.codebook_size,
             "codebooks": quantizer.codebooks,
             "latent_channels": quantizer.latent_channels,
@@ -51,6 +52,12 @@ def result_of(
             "replaced_in_training": list(replaced),
         },
     }
+
+
+def discriminator_parameters(experiment: Experiment) -> int:
+    """Weights of the discriminator, 0 without one: trained beside the tokenizer, not part of it."""
+    named = experiment.losses.adversarial
+    return sum(p.numel() for p in named[1].discriminator.parameters()) if named else 0
 
 
 def final_result(

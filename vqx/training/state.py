@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vqx.models import Tokenizer
+from vqx.training.adversary import Adversary
 from vqx.training.averaging import WeightAverage
 from vqx.training.experiment import Experiment
 from vqx.training.health import CodebookHealth
@@ -15,7 +16,7 @@ from vqx.training.window import LossWindow
 
 
 class TrainState:
-    """Weights, optimizer, loss scale, averages, the open log line's sums, clocks and the step.
+    """Weights, optimizers, loss scales, averages, the open log line's sums, clocks and the step.
 
     `step` counts optimizer steps done; `evaluated_step` is the step of the last evaluation in
     metrics.jsonl.
@@ -25,14 +26,10 @@ class TrainState:
         settings = experiment.settings
         self.tokenizer = experiment.tokenizer
         self.losses = experiment.losses
-        self.parameters = [
-            p
-            for module in (self.tokenizer, self.losses)
-            for p in module.parameters()
-            if p.requires_grad
-        ]
+        self.parameters = [p for p in self.tokenizer.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(experiment)
         self.precision = Precision(settings.precision, device)
+        self.adversary = Adversary.of(self.losses, settings=settings, device=device)
         decay = settings.ema_decay
         self.average = WeightAverage(self.tokenizer, decay) if decay is not None else None
         self.window = LossWindow(device)
@@ -57,6 +54,7 @@ class TrainState:
             "losses": self.losses.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
             "average": self.average.model.state_dict() if self.average else None,
             "window": self.window.state_dict(),
             "health": self.health.state_dict(),
@@ -72,6 +70,8 @@ class TrainState:
         self.losses.load_state_dict(state["losses"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.scaler.load_state_dict(state["scaler"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
         self.window.load_state_dict(state["window"])
@@ -86,11 +86,10 @@ def make_optimizer(experiment: Experiment) -> torch.optim.Optimizer:
     quantizer = {id(p) for p in experiment.tokenizer.quantizer.parameters()}
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for module in (experiment.tokenizer, experiment.losses):
-        for parameter in module.parameters():
-            if parameter.requires_grad:
-                free = parameter.ndim < 2 or id(parameter) in quantizer
-                (plain if free else decayed).append(parameter)
+    for parameter in experiment.tokenizer.parameters():
+        if parameter.requires_grad:
+            free = parameter.ndim < 2 or id(parameter) in quantizer
+            (plain if free else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": plain, "weight_decay": 0.0},
@@ -99,5 +98,6 @@ def make_optimizer(experiment: Experiment) -> torch.optim.Optimizer:
         [group for group in groups if group["params"]],
         lr=settings.learning_rate,
         betas=settings.betas,
+        amsgrad=bool(settings.amsgrad),
         fused=True,
     )

@@ -1,10 +1,10 @@
-"""One optimizer step, and the forward pass it differentiates.
+"""The forward pass that a step differentiates, and where its randomness comes from.
 
 Shapes: images uint8 (B, C, H, W); the model sees float32 [-1, 1]; codes (B, h, w[, Q]).
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from vqx.models import Tokenizer
-from vqx.training.health import CodebookHealth
+from vqx.quantizers import Quantized
 from vqx.training.precision import Precision
 
 
@@ -24,20 +24,24 @@ def to_float(images: Tensor) -> Tensor:
 
 
 class TrainingForward(nn.Module):
-    """Tokenizer and losses as one module: DDP sees a single forward pass."""
+    """The tokenizer as DDP sees it: one forward pass from inputs to the decoder's output."""
 
-    def __init__(self, tokenizer: Tokenizer, losses: nn.Module) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.tokenizer = tokenizer
-        self.losses = losses
 
-    def forward(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Total loss () of uint8 `images`, every term and statistic by name, and the codes."""
-        target = to_float(images)
-        reconstruction, quantized = self.tokenizer(target)
-        total, terms = self.losses(reconstruction, target, step=step)
-        values = {**terms, "quantizer": quantized.loss, **quantized.stats}
-        return total + quantized.loss, values, quantized.codes
+    def forward(self, inputs: Tensor, quantize: bool = True) -> tuple[Tensor, Quantized | None]:
+        """The decoder's output for `inputs` (B, C, H, W) in [-1, 1], and the quantizer's answer.
+
+        Without `quantize` the decoder sees the encoder's latents, and there is no answer.
+        """
+        if quantize:
+            output, quantized = self.tokenizer(inputs)
+            return output, quantized
+        output = self.tokenizer.decoder(self.tokenizer.encoder(inputs))
+        # The quantizer's parameters take part with a gradient of 0, or ranks would wait for it.
+        unused = [p.sum() for p in self.tokenizer.quantizer.parameters() if p.requires_grad]
+        return output + 0 * sum(unused), None
 
 
 def parallel(forward: nn.Module) -> DistributedDataParallel:
@@ -51,66 +55,39 @@ def parallel(forward: nn.Module) -> DistributedDataParallel:
     return DistributedDataParallel(forward, **keyword)
 
 
-def train_step(
-    forward: nn.Module,
-    micro_batches: Sequence[Tensor],
-    *,
-    step: int,
-    batch_size: int,
-    world_size: int,
-    health: CodebookHealth,
-    optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
-    precision: Precision,
-    clip_norm: float | None,
-) -> dict[str, Tensor]:
-    """Move the weights once by the gradient of the mean loss over the global batch.
+@torch.no_grad()
+def survey(tokenizer: Tokenizer, inputs: Sequence[Tensor], precision: Precision) -> None:
+    """Show the quantizer the latents of a whole step before the first pass that is differentiated.
 
-    Each micro-batch counts by its number of images, ragged ones included; DDP averages over ranks
-    only in the last one's backward pass. A quantizer whose loss is one of the whole batch sees all
-    of it first. Returns this rank's share of each mean value, detached; codes go to `health`.
+    inputs: the step's micro-batches (b, C, H, W) in [-1, 1]. The encoder runs as it will then; its
+    buffers (running statistics) and torch's generators are afterwards as if it had not.
     """
-    optimizer.zero_grad(set_to_none=True)
-    tokenizer = _tokenizer_in(forward)
-    if len(micro_batches) > 1 and tokenizer.quantizer.needs_survey:
-        survey(tokenizer, micro_batches, precision)
-    totals: dict[str, Tensor] = {}
-    for index, images in enumerate(micro_batches):
-        share = images.shape[0] * world_size / batch_size
-        with _synchronised_if(forward, index == len(micro_batches) - 1):
-            with precision.autocast():
-                loss, values, codes = forward(images, step)
-            precision.backward(loss * share)
-        health.observe(codes, step=step)
-        for name, value in {**values, "loss": loss}.items():
-            totals[name] = totals.get(name, 0) + value.detach().float() * share
-    totals["gradient_norm"] = precision.update(optimizer, parameters, clip_norm)
-    return totals
+    devices = [precision.device] if precision.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        for latents in encoded(tokenizer, inputs, precision):
+            tokenizer.quantizer.survey(latents)
 
 
 @torch.no_grad()
-def survey(tokenizer: Tokenizer, micro_batches: Sequence[Tensor], precision: Precision) -> None:
-    """Show the quantizer the latents of a whole step before the first pass that is differentiated.
-
-    The encoder runs as it will then; its buffers (running statistics) and torch's generators are
-    afterwards as if it had not.
-    """
+def encoded(
+    tokenizer: Tokenizer, inputs: Sequence[Tensor], precision: Precision
+) -> Iterator[Tensor]:
+    """Latents (b, D, h, w) of each of the `inputs`; the encoder's buffers stay as they are."""
     buffers = {name: buffer.clone() for name, buffer in tokenizer.encoder.named_buffers()}
-    devices = [precision.device] if precision.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        for images in micro_batches:
-            with precision.autocast():
-                latents = functional_call(tokenizer.encoder, buffers, (to_float(images),))
-                tokenizer.quantizer.survey(latents)
+    for images in inputs:
+        with precision.autocast():
+            yield functional_call(tokenizer.encoder, buffers, (images,))
 
 
-def _tokenizer_in(forward: nn.Module) -> Tokenizer:
+def tokenizer_in(forward: nn.Module) -> Tokenizer:
+    """The tokenizer of a TrainingForward, whether DDP is around it or not."""
     module = forward.module if isinstance(forward, DistributedDataParallel) else forward
     assert isinstance(module, TrainingForward)
     return module.tokenizer
 
 
-def _synchronised_if(forward: nn.Module, synchronise: bool) -> AbstractContextManager[Any]:
+def synchronised_if(forward: nn.Module, synchronise: bool) -> AbstractContextManager[Any]:
+    """A context whose backward passes average gradients over ranks only if `synchronise`."""
     if isinstance(forward, DistributedDataParallel) and not synchronise:
         return forward.no_sync()
     return nullcontext()
@@ -124,9 +101,12 @@ def reseed(seed: int, *, rank: int, step: int) -> None:
         torch.cuda.manual_seed(mixed)
 
 
-def shared_generator(seed: int, *, step: int) -> torch.Generator:
-    """A CPU generator that is the same on every rank: for draws about the whole global batch."""
-    return torch.Generator().manual_seed(_mix(seed, -1, step))
+def shared_generator(seed: int, *, step: int, stream: int = 0) -> torch.Generator:
+    """A CPU generator that is the same on every rank: for draws about the whole global batch.
+
+    `stream` 0 or 1: draws of one do not depend on how many the other took.
+    """
+    return torch.Generator().manual_seed(_mix(seed, -1 - stream, step))
 
 
 def _mix(seed: int, rank: int, step: int) -> int:

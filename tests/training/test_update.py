@@ -1,0 +1,229 @@
+"""One optimizer step: accumulation, ragged or not, and ranks give the gradient of one big batch.
+
+With a discriminator too: both players, both optimizers, an adaptive weight and LeCam's averages.
+"""
+
+import copy
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from tests.training.parts import small_tokenizer
+from tests.training.test_step import QUANTIZERS, images
+from vqx.losses import L1, L2, Adversarial, LpipsLoss, Weighted, WeightedSum
+from vqx.training.adversary import Adversary
+from vqx.training.health import CodebookHealth
+from vqx.training.inputs import MicroBatch
+from vqx.training.precision import Precision
+from vqx.training.settings import TrainerSettings
+from vqx.training.state import make_optimizer
+from vqx.training.step import TrainingForward, parallel, shared_generator, to_float
+from vqx.training.update import Update
+
+CPU = torch.device("cpu")
+STEPS = 3
+
+
+class Blurred(LpipsLoss):
+    """A perceptual term without a network."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+
+    def forward(self, reconstruction, images):
+        pool = nn.functional.avg_pool2d
+        return (pool(reconstruction, 2) - pool(images, 2)).abs().mean()
+
+    def _apply(self, fn, recurse=True):
+        return nn.Module._apply(self, fn, recurse)
+
+
+def discriminator():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.SiLU(), nn.Conv2d(8, 1, 4, 2, 1))
+
+
+def adversarial(**options):
+    return Adversarial(discriminator(), lecam_weight=0.1, r1_gamma=2.0, r1_interval=2, **options)
+
+
+LOSSES = {
+    "l2": lambda: WeightedSum({"l2": Weighted(L2(), 1.0)}),
+    "fixed": lambda: WeightedSum(
+        {"l2": Weighted(L2(), 1.0), "adversarial": Weighted(adversarial(), 0.3)}
+    ),
+    "adaptive": lambda: WeightedSum(
+        {
+            "l1": Weighted(L1(), 0.5),
+            "l2": Weighted(L2(), 1.0),
+            "adversarial": Weighted(adversarial(adaptive="reconstruction"), 0.8),
+        }
+    ),
+    "perceptual": lambda: WeightedSum(
+        {
+            "l2": Weighted(L2(), 1.0),
+            "lpips": Weighted(Blurred(), 0.1),
+            "adversarial": Weighted(adversarial(adaptive="perceptual", adaptive_eps=1e-8), 0.8),
+        }
+    ),
+    "late": lambda: WeightedSum(
+        {"l2": Weighted(L2(), 1.0), "adversarial": Weighted(adversarial(), 0.3, start_step=2)}
+    ),
+}
+
+
+def settings(**changes):
+    from vqx.config import composed
+
+    trainer = {**composed([])["trainer"], "warmup_steps": 0, "learning_rate": 1e-2, **changes}
+    return TrainerSettings.from_config(trainer)
+
+
+def trained(kind, loss, micro_batches, *, world_size=1, steps=STEPS, precision="fp32"):
+    """Parameters, buffers and logged values after a few steps over 8 global images."""
+    torch.manual_seed(0)
+    model, losses = small_tokenizer(QUANTIZERS[kind]()), LOSSES[loss]()
+    forward = TrainingForward(model)
+    parameters = list(forward.parameters())
+    if world_size > 1:
+        forward = parallel(forward)
+    health = CodebookHealth(model.quantizer, CPU)
+    wanted = settings(precision=precision)
+    update = Update(
+        forward,
+        losses,
+        torch.optim.SGD(parameters, lr=0.1),
+        parameters,
+        Precision(precision, CPU),
+        health,
+        clip_norm=1.0,
+        steps=steps,
+        adversary=Adversary.of(losses, settings=wanted, device=CPU),
+    )
+    if update.adversary is not None:  # Adam's first steps are signs, which rounding can turn
+        players = update.adversary.parameters
+        update.adversary.optimizer = torch.optim.SGD(players, lr=0.1)
+    floats = [to_float(batch) for batch in micro_batches]
+    batches = [MicroBatch(x, x, len(x) * world_size / 8) for x in floats]
+    for step in range(steps):
+        values = update(batches, step=step)
+        model.quantizer.update_codebook(generator=shared_generator(0, step=step))
+    whole = {**model.state_dict(), **losses.state_dict()}
+    state = {name: value.double() for name, value in copy.deepcopy(whole).items()}
+    logged = {name: float(value) for name, value in values.items()}
+    return state, {**logged, **health.values(step=steps)}
+
+
+def assert_same(ours, theirs):
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=2e-4, atol=2e-6, msg=name)
+
+
+CASES = [*((kind, "l2") for kind in QUANTIZERS), *(("vq", loss) for loss in LOSSES if loss != "l2")]
+
+
+@pytest.mark.parametrize(("kind", "loss"), CASES)
+@pytest.mark.parametrize("parts", [2, 4, 3], ids=["2x4", "4x2", "ragged"])
+def test_accumulation_changes_nothing(kind, loss, parts):
+    whole, logged = trained(kind, loss, [images()])
+    split, logged_split = trained(kind, loss, list(images().tensor_split(parts)))
+    assert_same(split, whole)
+    assert logged_split.keys() == logged.keys()
+    for name, value in logged.items():
+        if not name.endswith(("_norm", "_ratio")) or name == "gradient_norm":
+            assert logged_split[name] == pytest.approx(value, rel=2e-3, abs=1e-6), name
+
+
+def on_ranks(kind, loss, parts):
+    rank, size = dist.get_rank(), dist.get_world_size()
+    mine = images().tensor_split(size)[rank]
+    return trained(kind, loss, list(mine.tensor_split(parts)), world_size=size)
+
+
+@pytest.mark.parametrize(("kind", "loss"), CASES)
+@pytest.mark.parametrize("parts", [1, 2, 3], ids=["whole", "2", "ragged"])
+def test_two_ranks_equal_one(kind, loss, parts, two_ranks):
+    whole, logged = trained(kind, loss, [images()])
+    (first, logged_first), (second, logged_second) = two_ranks(on_ranks, kind, loss, parts)
+    assert_same(first, whole)
+    assert_same(second, whole)
+    same = ("l2", "loss", "quantizer", "usage", "perplexity", "dead_code_age")
+    gan = ("adversarial", "weight_adversarial", "discriminator", "r1", "lecam", "logits_fake")
+    for name in (*same, *(gan if loss != "l2" else ())):
+        mean = (logged_first[name] + logged_second[name]) / 2
+        assert mean == pytest.approx(logged[name], rel=1e-3, abs=1e-6), name
+
+
+@pytest.mark.parametrize("loss", ["l2", "fixed", "adaptive", "perceptual"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_reduced_precision_stays_near_float32(loss, precision):
+    whole, exact = trained("fsq", loss, [images()], steps=1)
+    rounded, logged = trained("fsq", loss, [images()], steps=1, precision=precision)
+    for name, value in whole.items():
+        assert (rounded[name] - value).abs().max() < 2e-2, name
+    if loss != "l2":
+        weight = exact["weight_adversarial"]
+        assert logged["weight_adversarial"] == pytest.approx(weight, rel=0.1)
+
+
+def test_the_discriminator_is_untouched_before_its_start():
+    before = LOSSES["late"]().state_dict()
+    state, logged = trained("vq", "late", [images()], steps=2)
+    for name, value in before.items():
+        assert torch.equal(state[name], value.double()), name
+    assert logged["weight_adversarial"] == logged["discriminator"] == logged["adversarial"] == 0
+    state, logged = trained("vq", "late", [images()], steps=3)
+    assert any(not torch.equal(state[name], value.double()) for name, value in before.items())
+    assert logged["weight_adversarial"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("loss", ["adaptive", "perceptual"])
+def test_the_adaptive_weight_is_the_ratio_of_gradients_at_the_last_layer(loss):
+    _, logged = trained("vq", loss, [images()], steps=1)
+    torch.manual_seed(0)
+    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES[loss]()
+    target = to_float(images())
+    output, _ = model(target)
+    values = losses.values(output, target, step=0)
+    rest = values["lpips"] if loss == "perceptual" else 0.5 * values["l1"] + values["l2"]
+    last = model.decoder.layers[-1].weight
+    slopes = [
+        torch.autograd.grad(value, last, retain_graph=True)[0].norm()
+        for value in (rest, values["adversarial"])
+    ]
+    eps = 1e-8 if loss == "perceptual" else 1e-4
+    expected = 0.8 * slopes[0] / (slopes[1] + eps)
+    assert logged["weight_adversarial"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_one_step_is_that_of_a_loss_written_out():
+    """The cut graph gives what one backward pass through everything gives."""
+    state, logged = trained("vq", "adaptive", [images()], steps=1)
+    torch.manual_seed(0)
+    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES["adaptive"]()
+    target = to_float(images())
+    output, quantized = model(target)
+    values = losses.values(output, target, step=0)
+    weight = logged["weight_adversarial"]
+    total = 0.5 * values["l1"] + values["l2"] + quantized.loss + weight * values["adversarial"]
+    total.backward()
+    assert logged["loss"] == pytest.approx(float(total.detach()), rel=1e-5)
+    parameters = list(model.parameters())
+    norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+    assert logged["gradient_norm"] == pytest.approx(float(norm), rel=1e-4)
+    torch.optim.SGD(parameters, lr=0.1).step()
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(state[name], value.double(), rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_optimizer_takes_amsgrad_and_decays_matrices_alone():
+    from types import SimpleNamespace
+
+    wanted = settings(amsgrad=True, weight_decay=0.1)
+    experiment = SimpleNamespace(settings=wanted, tokenizer=small_tokenizer(QUANTIZERS["vq"]()))
+    optimizer = make_optimizer(experiment)
+    assert optimizer.defaults["amsgrad"]
+    decays = {g["weight_decay"]: [p.ndim for p in g["params"]] for g in optimizer.param_groups}
+    assert min(decays[0.1]) > 1
