@@ -6,6 +6,7 @@ import pytest
 
 from tests.runs.synthetic import config_of
 from tests.training.parts import noise_data, small_tokenizer
+from vqx.losses import L2, Weighted, WeightedSum
 from vqx.metrics import Measurement
 from vqx.quantizers import FSQ, VQ
 from vqx.quantizers.residual import Residual
@@ -19,7 +20,11 @@ from vqx.training.result import result_of
 )
 def test_tokens_are_positions_and_bits_are_of_all_codebooks(quantizer, codebooks, bits):
     experiment = SimpleNamespace(
-        config=config_of(), tokenizer=small_tokenizer(quantizer), data=noise_data(), missing={}
+        config=config_of(),
+        tokenizer=small_tokenizer(quantizer),
+        losses=WeightedSum({"l2": Weighted(L2(), 1.0)}),
+        data=noise_data(),
+        missing={},
     )
     measurements = {"psnr": Measurement(20.0, "stamp", "higher")}
     evaluation = Evaluation(measurements, None, None, 7 * 16, 7, (), 0.1)
