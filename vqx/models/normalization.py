@@ -3,11 +3,13 @@
 Axes: B images, C channels, h w positions, R ranks.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqx.collectives import world_size
+from vqx.collectives import sum_over_ranks, world_size
 
 
 def group_norm(channels: int, *, groups: int = 32) -> nn.GroupNorm:
@@ -57,16 +59,14 @@ class BatchNorm(nn.Module):
         )
 
     def _over_ranks(self, x: Tensor) -> Tensor:
-        from torch.distributed.nn.functional import all_reduce  # reduces the gradient too
-
         with torch.autocast(x.device.type, enabled=False):
             values = x.float()
             here = values.new_full((1,), x.numel() / x.shape[1])
-            sums = all_reduce(torch.cat([values.sum((0, 2, 3)), here]))
+            sums = _SumOverRanks.apply(torch.cat([values.sum((0, 2, 3)), here]))
             mean, count = sums[:-1] / sums[-1], sums[-1].detach()
             # Squares of what the mean leaves: E[x^2] - E[x]^2 would cancel where |mean| >> std.
             centred = values - mean[:, None, None]
-            variance = all_reduce(centred.square().sum((0, 2, 3))) / count
+            variance = _SumOverRanks.apply(centred.square().sum((0, 2, 3))) / count
             scale = self.weight * (variance + self.eps).rsqrt()
             normalized = centred * scale[:, None, None] + self.bias[:, None, None]
             self._move_averages(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
@@ -80,3 +80,16 @@ class BatchNorm(nn.Module):
     def extra_repr(self) -> str:
         """Channels and constants, for printing."""
         return f"{self.weight.shape[0]}, eps={self.eps}, momentum={self.momentum}"
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """The sum over ranks, and so of what every rank's loss says of it: differentiable again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return sum_over_ranks(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        summed: Tensor = _SumOverRanks.apply(gradients[0])
+        return summed
