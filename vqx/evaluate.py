@@ -1,11 +1,13 @@
-"""`python -m vqx.evaluate RUN`: measure a run again from its newest checkpoint.
+"""`python -m vqx.evaluate RUN`: measure a run again, or see what its tokenizer does.
 
 Without further arguments result.json is written anew; with `data=...` the run is measured on
-another data set, and the answer goes to evaluations/ in the run folder.
+another data set, and the answer goes to evaluations/ in the run folder. `images=...` reconstructs a
+user's own pictures, `plots=true` draws the codebook.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,43 @@ from vqx.errors import ConfigError, VqxError
 if TYPE_CHECKING:
     from vqx.runs.folder import RunFolder
 
-_DESCRIPTION = """Recompute a run's metrics from its newest checkpoint.
+_DESCRIPTION = """Measure a run again, or look at what its tokenizer does. Three ways:
 
-  python -m vqx.evaluate results/runs/NAME                    writes result.json anew
-  python -m vqx.evaluate results/runs/NAME data=cifar10       on another data set
+  python -m vqx.evaluate RUN [OVERRIDE ...]              metrics, from the newest checkpoint
+  python -m vqx.evaluate RUN images=PLACE [OPTION ...]   your own pictures
+  python -m vqx.evaluate RUN plots=true [OVERRIDE ...]   the codebook on the evaluation set
+
+Metrics
+  python -m vqx.evaluate results/runs/NAME               writes result.json anew
+  python -m vqx.evaluate results/runs/NAME data=cifar10  on another data set: to evaluations/
   python -m vqx.evaluate results/runs/NAME metrics=fast data.image_size=32 data=cifar10
+  OVERRIDE: those of vqx.train for the groups data and metrics, and trainer.device,
+  trainer.evaluation_batch_size, cache_dir.
 
-OVERRIDES are those of vqx.train for the groups data and metrics, and trainer.device,
-trainer.evaluation_batch_size, cache_dir."""
+Your own pictures: png, jpg, jpeg, bmp, webp of any size and mode; RUN may be an exported folder
+  images=PLACE[,PLACE]  files, folders (with all below them) or patterns in quotes
+  out=FOLDER            default RUN/pictures (NAME-pictures beside an exported folder NAME)
+  codes=true            also codes/*.npz: `codes` and the `size` for tokenizer.detokenize
+  tile=1024             larger images than tile x tile pixels are cut into tiles with margins
+  trainer.device=cpu    cpu, cuda or auto
+  They are reconstructed from their codes, at full size, into:
+  panels/*.png       input, reconstruction, difference (x3), one file an image
+  code_maps/*.png    the codes as colours: near entries in near colours, and a colour a code
+  contact_sheet.png  input, reconstruction and codes of all images (the first 60)
+  embeddings.png     see below
+  images.csv         the table that is printed: file, size, codes, bits per pixel, PSNR
+  A file that cannot be read is named and left out; the exit code is then 1, after all others.
+  Memory: about 2 GB for a tile of 1024 with a network of 128 channels; a smaller tile takes less.
+  A tile's margin is at least 64 pixels and 8 codes. Networks that see further, by attention or
+  group normalization, give a tile the codes of a smaller picture: raise tile to have it whole.
+
+The codebook: embeddings.png
+  The entries (those of FSQ and its like decoded from their codes; up to 65,536) by PCA, and by
+  UMAP beside it where umap-learn is installed. Colour: how often a code is used, on the images
+  given or on the evaluation set; unused codes are grey.
+
+A run folder of somebody else cannot run code: only parts of vqx are built. allow=MODULE[,MODULE]
+permits modules of yours, for a quantizer or model that is not vqx's."""
 _ALLOWED = ("data", "metrics", "cache_dir", "trainer.device", "trainer.evaluation_batch_size")
 
 
@@ -31,23 +62,42 @@ def main() -> None:
     guarded(_evaluate)
 
 
-def _evaluate() -> None:
+def _evaluate() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vqx.evaluate",
+        usage="python -m vqx.evaluate RUN [KEY=VALUE ...]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("overrides", nargs="*", help="GROUP=CHOICE or KEY=VALUE")
+    parser.add_argument("overrides", nargs="*", help="KEY=VALUE, see above")
     arguments = parser.parse_args(sys.argv[1:])
+    from vqx.seeing.options import Options
+
+    options, overrides = Options.read(arguments.overrides)
+    if options.images is not None:
+        from vqx.seeing.command import show_images
+
+        return show_images(arguments.run, options, overrides)
+    if options.plots:
+        config = _trusted(arguments.run, overrides, options.allow)
+        from vqx.seeing.command import show_codebook
+
+        return show_codebook(arguments.run, options, config)
+    _measure(arguments.run, overrides, options.allow)
+    return 0
+
+
+def _measure(run: Path, overrides: list[str], allow: Sequence[str]) -> None:
+    """Compute the metrics anew and write them down."""
     from vqx.reporting.single import result_table
     from vqx.runs.files import write_json_atomic
     from vqx.runs.folder import RunFolder
     from vqx.runs.lock import RunLock
 
-    folder = RunFolder(arguments.run)
+    folder = RunFolder(run)
     stored = _stored_config(folder)
-    config = overridden(stored, arguments.overrides)
+    config = _trusted(run, overrides, allow)
     unchanged = all(config[group] == stored[group] for group in ("data", "metrics"))
     from vqx.training.measure import measure
 
@@ -82,6 +132,21 @@ def _stored_config(folder: "RunFolder") -> dict[str, Any]:
             f"{folder.path} is no run folder (no config.yaml in it): give one of results/runs/"
         )
     config: dict[str, Any] = yaml.safe_load(folder.config.read_text())
+    return config
+
+
+def _trusted(run: Path, overrides: list[str], allow: Sequence[str]) -> dict[str, Any]:
+    """The run's configuration with `overrides`, which builds nothing but what it may.
+
+    That is parts of vqx, of modules in `allow`, and of those that `overrides` themselves name.
+    """
+    from vqx.runs.folder import RunFolder
+    from vqx.targets import RUN_PARTS, check_targets
+
+    config = overridden(_stored_config(RunFolder(run)), overrides)
+    typed = [text.split("=", 1)[1].rsplit(".", 1)[0] for text in overrides if "_target_=" in text]
+    built = {key: config.get(key) for key in ("model", "quantizer", "loss", "data", "metrics")}
+    check_targets(built, parts=RUN_PARTS, allow=[*allow, *typed], where=str(run / "config.yaml"))
     return config
 
 

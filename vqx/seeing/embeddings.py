@@ -1,0 +1,136 @@
+"""Where the entries of a codebook lie, and which of them are used: PCA, and UMAP if there is.
+
+Axes: K codes, D latent width, Q codebooks.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqx.quantizers import Quantizer
+from vqx.runs.files import atomic_file
+from vqx.seeing.entries import LARGEST_DRAWN, Moments, codebook_entries
+
+UMAP_MISSING = "embeddings.png is of PCA alone: pip install umap-learn puts UMAP beside it"
+_LARGEST_UMAP = 2**14  # minutes beyond
+_FEWEST_UMAP = 8
+_CODEBOOKS = 4
+_UNUSED = "#BBBBBB"
+
+
+def plot_embeddings(
+    quantizer: Quantizer, counts: Tensor | None, path: Path, *, images: str
+) -> list[str]:
+    """Plot the entries of each codebook, coloured by `counts` (Q, K) of use on `images`.
+
+    Returns what a user should know of what was left out, a line each; no picture is made of more
+    than 2^16 codes.
+    """
+    size = quantizer.codebook_size
+    if size > LARGEST_DRAWN or counts is None:
+        return [
+            f"no embeddings.png: {size:,} codes are more than the {LARGEST_DRAWN:,} it can show"
+        ]
+    umap = _find_umap()
+    notes = [] if umap else [UMAP_MISSING]
+    if umap and not _FEWEST_UMAP <= size <= _LARGEST_UMAP:
+        umap = None
+        notes.append(
+            f"no UMAP of {size:,} codes: from {_FEWEST_UMAP} to {_LARGEST_UMAP:,} it works"
+        )
+    shown = min(quantizer.codebooks, _CODEBOOKS)
+    if shown < quantizer.codebooks:
+        notes.append(f"embeddings.png: the first {shown} of {quantizer.codebooks} codebooks")
+    figure, panels = _figure(shown, 2 if umap else 1)
+    for index in range(shown):
+        entries = codebook_entries(quantizer, index)
+        _draw_row(panels[index], entries, counts[index].cpu(), umap, _title(quantizer, index))
+    figure.suptitle(f"codebook entries, coloured by use on {images}", fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=150, format="png")
+    return notes
+
+
+def _find_umap() -> Any:
+    """The class umap.UMAP, None where umap-learn is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from umap import UMAP
+    except ImportError:
+        return None
+    return UMAP
+
+
+def _figure(rows: int, columns: int) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4 * columns, 5.2 * rows + 0.3), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _title(quantizer: Quantizer, index: int) -> str:
+    return f"codebook {index + 1}: " if quantizer.codebooks > 1 else ""
+
+
+def _draw_row(panels: Any, entries: Tensor, counts: Tensor, umap: Any, title: str) -> None:
+    """PCA, and UMAP if given, of `entries` (K, D) used `counts` (K,) times."""
+    used = int((counts > 0).sum())
+    moments = Moments(entries.shape[1])
+    moments.add(entries)
+    axes = moments.principal_axes(2)
+    places = axes.project(entries).numpy()
+    if places.shape[1] == 1:  # a single channel: a line
+        places = np.stack([places[:, 0], np.zeros(len(places))], axis=1)
+    drawn = _scatter(panels[0], places, counts.numpy())
+    labels = [f"axis {i + 1}: {share:.0%} of variance" for i, share in enumerate(axes.shares)]
+    panels[0].set(xlabel=labels[0], ylabel=labels[1] if len(labels) > 1 else "")
+    panels[0].set_title(f"{title}PCA of {len(counts):,} codes, {used:,} used", fontsize=10)
+    if umap is not None:
+        neighbours = min(15, len(entries) - 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a seed leaves it one thread
+            flat = umap(n_components=2, n_neighbors=neighbours, random_state=0).fit_transform(
+                entries.numpy()
+            )
+        drawn = _scatter(panels[1], np.asarray(flat, dtype=np.float64), counts.numpy()) or drawn
+        panels[1].set_title(f"{title}UMAP, {neighbours} neighbours", fontsize=10)
+        panels[1].set(xticks=[], yticks=[])
+    if drawn is not None:
+        bar = panels[-1].figure.colorbar(drawn, ax=list(panels), pad=0.01)
+        bar.set_label("times used (grey: never)")
+
+
+def _scatter(axes: Any, places: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
+    """Unused entries below, used ones above, the most used last; None where none is used."""
+    from matplotlib.colors import LogNorm
+
+    size = float(np.clip(9000 / len(places), 3, 45))
+    dead = counts == 0
+    axes.scatter(*places[dead].T, s=size * 0.7, c=_UNUSED, linewidths=0, alpha=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    order = np.argsort(counts[~dead], kind="stable")
+    if not len(order):
+        return None
+    return axes.scatter(
+        *places[~dead][order].T,
+        s=size,
+        c=counts[~dead][order],
+        norm=LogNorm(vmin=1, vmax=max(2, int(counts.max()))),
+        cmap="plasma",
+        linewidths=0,
+    )
+
+
+def used(codes: Tensor, *, codebook_size: int, codebooks: int) -> Tensor:
+    """How often each code is in `codes` (h, w) or (h, w, Q): (Q, K) int64."""
+    columns = codes.reshape(-1, codebooks).cpu()
+    return torch.stack(
+        [torch.bincount(c[c >= 0], minlength=codebook_size) for c in columns.unbind(1)]
+    )

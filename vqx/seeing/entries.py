@@ -1,0 +1,86 @@
+"""The entries of a codebook, explicit or not, and their principal axes.
+
+Axes: K codes, D latent width, Q codebooks, N rows, n axes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqx.quantizers import Quantizer
+
+LARGEST_DRAWN = 2**16
+_AT_ONCE = 2**14
+
+
+@torch.no_grad()
+def codebook_entries(quantizer: Quantizer, codebook: int = 0) -> Tensor:
+    """What the codes of one codebook add to the latents, (K, D) float32 on the CPU.
+
+    Decoded, so that quantizers without a table of entries have them too. Of several codebooks the
+    others' codes stay 0: entries are then right but for one constant vector.
+    """
+    size, device = quantizer.codebook_size, _device(quantizer)
+    parts = []
+    for first in range(0, size, _AT_ONCE):
+        codes = torch.arange(first, min(first + _AT_ONCE, size), device=device)[None, None]
+        if quantizer.codebooks > 1:
+            columns = codes.new_zeros(*codes.shape, quantizer.codebooks)
+            columns[..., codebook] = codes
+            codes = columns
+        parts.append(quantizer.decode(codes)[0, :, 0].T.float().cpu())
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalAxes:
+    """Principal axes of rows: `mean` (D,), `directions` (n, D), the largest variance first.
+
+    deviations: (n,) standard deviation along each; shares: its part of all variance, in [0, 1].
+    """
+
+    mean: Tensor
+    directions: Tensor
+    deviations: Tensor
+    shares: list[float]
+
+    def project(self, rows: Tensor) -> Tensor:
+        """Coordinates (N, n) float64 of `rows` (N, D)."""
+        return (rows.double() - self.mean) @ self.directions.T
+
+
+class Moments:
+    """Mean and covariance of rows that are seen a few at a time, in float64."""
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.sum = torch.zeros(channels, dtype=torch.float64)
+        self.products = torch.zeros(channels, channels, dtype=torch.float64)
+
+    def add(self, rows: Tensor) -> None:
+        """See `rows` (N, D)."""
+        for some in rows.cpu().split(_AT_ONCE):
+            values = some.double()
+            self.count += len(values)
+            self.sum += values.sum(0)
+            self.products += values.T @ values
+
+    def principal_axes(self, count: int) -> PrincipalAxes:
+        """The `count` principal axes of all rows, or D if that is less.
+
+        The largest part of each direction is positive: the same picture every time.
+        """
+        seen = max(1, self.count)
+        mean = self.sum / seen
+        variances, vectors = torch.linalg.eigh(self.products / seen - mean.outer(mean))
+        variances = variances.flip(0).clamp(min=0)
+        directions = vectors.flip(1).T[:count]
+        signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+        shares = (variances[:count] / variances.sum().clamp(min=1e-300)).tolist()
+        return PrincipalAxes(mean, directions * signs, variances[:count].sqrt(), shares)
+
+
+def _device(quantizer: Quantizer) -> torch.device:
+    tensors = (*quantizer.parameters(), *quantizer.buffers())
+    return next(iter(tensors)).device if tensors else torch.device("cpu")
