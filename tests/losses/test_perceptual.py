@@ -2,14 +2,16 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.gloo import GlooPool
+from tests.pretrained.test_convolutional import library_lpips
 from vqx.collectives import rank, sum_over_ranks
-from vqx.errors import WeightsMissing
+from vqx.errors import ConfigError, WeightsMissing
 from vqx.losses import LpipsLoss
 from vqx.pretrained import perceptual_distance
 
@@ -31,6 +33,41 @@ def test_it_is_the_mean_distance(loss: LpipsLoss, vgg16_file: Path) -> None:
     torch.testing.assert_close(loss(x, y), network(x, y).mean())
     assert loss(x, y).shape == ()
     assert float(loss(x, x)) == 0
+
+
+def test_layers_add_up_to_the_whole(loss: LpipsLoss, vgg16_file: Path) -> None:
+    x, y = image_pair()
+    each = [float(LpipsLoss(layers=[layer], weights=vgg16_file)(x, y)) for layer in range(5)]
+    assert min(each) > 0
+    assert sum(each) == pytest.approx(float(loss(x, y)), rel=1e-5)
+    for layers in ((4, 0, 2), [1]):
+        value = float(LpipsLoss(layers=layers, weights=vgg16_file)(x, y))
+        assert value == pytest.approx(sum(each[layer] for layer in layers), rel=1e-5)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_each_layer_is_the_librarys(net: Any, alexnet_file: Path, vgg16_file: Path) -> None:
+    weights = alexnet_file if net == "alex" else vgg16_file
+    x, y = torch.rand(2, 2, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    _, layers = library_lpips(net, weights)(x, y, retPerLayer=True)
+    for index, expected in enumerate(layers):
+        value = LpipsLoss(net, layers=[index], weights=weights)(x, y)
+        torch.testing.assert_close(value, expected.mean(), rtol=1e-5, atol=1e-7)
+
+
+def test_nothing_after_the_last_layer_is_computed(vgg16_file: Path) -> None:
+    loss = LpipsLoss(layers=[0, 1], weights=vgg16_file)
+    calls: list[int] = []
+    for index, layer in enumerate(loss._hidden[0].features.layers):
+        layer.register_forward_hook(lambda *_, index=index: calls.append(index))
+    loss(*image_pair())
+    assert max(calls) == 8  # the fourth convolution's ReLU
+
+
+@pytest.mark.parametrize("layers", [[], [5], [-1], [0, 0], 2, "02", [0.5]])
+def test_layers_that_do_not_exist_are_refused(layers: Any, vgg16_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"choose some of 0, 1, 2, 3, 4"):
+        LpipsLoss(layers=layers, weights=vgg16_file)
 
 
 def test_the_network_is_in_no_optimizer_and_no_checkpoint(loss: LpipsLoss) -> None:

@@ -64,7 +64,8 @@ class Adversarial(nn.Module):
         if adaptive not in (None, "reconstruction", "perceptual"):
             raise ConfigError(f"adaptive {adaptive!r}: use null, reconstruction or perceptual")
         _check_numbers(adaptive_eps=adaptive_eps, adaptive_max=adaptive_max, r1_gamma=r1_gamma)
-        _check_numbers(lecam_weight=lecam_weight, weight_decay=weight_decay or 0.0)
+        _check_numbers(lecam_weight=lecam_weight)
+        _check_optimizer(learning_rate, minimum_learning_rate, betas, weight_decay)
         if type(r1_interval) is not int or r1_interval < 1:
             raise ConfigError(f"r1_interval {r1_interval}: use a whole number of steps, 1 or more")
         if not 0 <= lecam_decay < 1:
@@ -92,15 +93,16 @@ class Adversarial(nn.Module):
         Does nothing when it is there already.
         """
         if self._factory is not None:
-            self._own(self._factory(image_channels=image_channels, image_size=image_size))
+            discriminator = self._factory(image_channels=image_channels, image_size=image_size)
             self._factory = None
+            self._own(discriminator)
 
     def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:
         """The generator's loss () float32; gradients reach `reconstruction` alone.
 
         `images` play no part. The discriminator runs under the caller's autocast.
         """
-        if self._any_trainable():
+        if any(parameter.requires_grad for parameter in self._network().parameters()):
             raise RuntimeError("the generator's loss was asked for inside training_discriminator()")
         return generator_objective(self.objective, fake=self._logits(reconstruction))
 
@@ -179,16 +181,16 @@ class Adversarial(nn.Module):
         self._require_gradients(False)
 
     def _require_gradients(self, require: bool) -> None:
-        for name, parameter in self.discriminator.named_parameters():
+        for name, parameter in self._network().named_parameters():
             parameter.requires_grad_(require and name in self._trainable)
 
-    def _any_trainable(self) -> bool:
-        return any(parameter.requires_grad for parameter in self.discriminator.parameters())
-
-    def _logits(self, images: Tensor) -> Tensor:
+    def _network(self) -> nn.Module:
         if self._factory is not None:
             raise RuntimeError("the discriminator is not built yet: call attach() first")
-        logits: Tensor = self.discriminator(images)
+        return self.discriminator
+
+    def _logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self._network()(images)
         return logits.float()
 
     @torch.no_grad()
@@ -222,3 +224,19 @@ def _check_numbers(**numbers: float) -> None:
     for name, number in numbers.items():
         if not number >= 0:
             raise ConfigError(f"{name} {number}: use 0 or more")
+
+
+def _check_optimizer(
+    learning_rate: float | None,
+    minimum_learning_rate: float | None,
+    betas: Sequence[float] | None,
+    weight_decay: float | None,
+) -> None:
+    """Raise ConfigError for what no optimizer takes; None is the trainer's value."""
+    if learning_rate is not None and not learning_rate > 0:
+        raise ConfigError(f"learning_rate {learning_rate}: use a number above 0, or null")
+    minimum = 0.0 if minimum_learning_rate is None else minimum_learning_rate
+    decay = 0.0 if weight_decay is None else weight_decay
+    _check_numbers(minimum_learning_rate=minimum, weight_decay=decay)
+    if betas is not None and (len(betas) != 2 or not all(0 <= beta < 1 for beta in betas)):
+        raise ConfigError(f"betas {betas}: use two numbers of at least 0 and less than 1, or null")
