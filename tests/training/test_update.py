@@ -4,6 +4,7 @@ With a discriminator too: both players, both optimizers, an adaptive weight and 
 """
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -13,13 +14,19 @@ from torch import nn
 from tests.training.parts import small_tokenizer
 from tests.training.test_step import QUANTIZERS, images
 from vqx.losses import L1, L2, Adversarial, LpipsLoss, Weighted, WeightedSum
-from vqx.training.adversary import Adversary
+from vqx.training.adversary import Adversary, Pair
 from vqx.training.health import CodebookHealth
 from vqx.training.inputs import MicroBatch
 from vqx.training.precision import Precision
 from vqx.training.settings import TrainerSettings
 from vqx.training.state import make_optimizer
-from vqx.training.step import TrainingForward, parallel, shared_generator, to_float
+from vqx.training.step import (
+    TrainingForward,
+    compile_tokenizer,
+    parallel,
+    shared_generator,
+    to_float,
+)
 from vqx.training.update import Update
 
 CPU = torch.device("cpu")
@@ -81,12 +88,16 @@ def settings(**changes):
     return TrainerSettings.from_config(trainer)
 
 
-def trained(kind, loss, micro_batches, *, world_size=1, steps=STEPS, precision="fp32"):
+def trained(
+    kind, loss, micro_batches, *, world_size=1, steps=STEPS, precision="fp32", compiled=False
+):
     """Parameters, buffers and logged values after a few steps over 8 global images."""
     torch.manual_seed(0)
     model, losses = small_tokenizer(QUANTIZERS[kind]()), LOSSES[loss]()
     forward = TrainingForward(model)
     parameters = list(forward.parameters())
+    if compiled:
+        compile_tokenizer(model)
     if world_size > 1:
         forward = parallel(forward)
     health = CodebookHealth(model.quantizer, CPU)
@@ -216,6 +227,54 @@ def test_one_step_is_that_of_a_loss_written_out():
     torch.optim.SGD(parameters, lr=0.1).step()
     for name, value in model.named_parameters():
         torch.testing.assert_close(state[name], value.double(), rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_discriminators_rate_is_its_own_from_its_start_on():
+    losses = WeightedSum(
+        {
+            "l2": Weighted(L2(), 1.0),
+            "adversarial": Weighted(adversarial(learning_rate=0.5, betas=(0.0, 0.9)), 1.0, 10),
+        }
+    )
+    wanted = settings(warmup_steps=4, minimum_learning_rate=0.0)
+    adversary = Adversary.of(losses, settings=wanted, device=CPU)
+    real = to_float(images(2))
+    rates = []
+    for step in (9, 10, 13, 29):
+        adversary.update([Pair(real, real * 0.5, 1.0)], step=step, steps=30)
+        rates.append(adversary.optimizer.param_groups[0]["lr"])
+    assert rates[1:] == pytest.approx([0.125, 0.5, 0.0], abs=1e-6)
+    assert adversary.optimizer.param_groups[0]["betas"] == (0.0, 0.9)
+
+
+def test_r1_counts_interval_times_in_the_steps_it_is_due():
+    """With a linear discriminator a.x and R1 alone the step is -rate * gamma * a * interval."""
+    linear = nn.Conv2d(1, 1, 2, bias=False)
+    term = Adversarial(linear, r1_gamma=0.5, r1_interval=4)
+    losses = WeightedSum({"l2": Weighted(L2(), 1.0), "adversarial": Weighted(term, 1.0)})
+    adversary = Adversary.of(losses, settings=settings(clip_norm=None), device=CPU)
+    adversary.optimizer = torch.optim.SGD(adversary.parameters, lr=0.01)
+    adversary._set_rate = lambda *_: None
+    alike = torch.full((3, 1, 2, 2), 0.01)  # real and fake alike: the hinge's gradients cancel
+    for step, factor in ((0, 1 - 0.01 * 0.5 * 4), (1, 1.0), (4, 1 - 0.01 * 0.5 * 4)):
+        before = linear.weight.detach().clone()
+        values = adversary.update([Pair(alike, alike, 1.0)], step=step, steps=9)
+        torch.testing.assert_close(linear.weight.detach(), before * factor)
+        if step != 1:
+            torch.testing.assert_close(values["r1"], 0.25 * before.square().sum())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on CPUs needs g++")
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_compiled_tokenizer_trains_with_an_adaptive_weight(parts):
+    batches = list(images().tensor_split(parts))
+    whole, logged = trained("vq", "adaptive", batches)
+    torch.compiler.reset()
+    compiled, logged_compiled = trained("vq", "adaptive", batches, compiled=True)
+    assert_same(compiled, whole)
+    weight = logged["weight_adversarial"]
+    assert logged_compiled["weight_adversarial"] == pytest.approx(weight, rel=1e-3)
 
 
 def test_the_optimizer_takes_amsgrad_and_decays_matrices_alone():

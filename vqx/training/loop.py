@@ -8,7 +8,6 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
 from vqx.data import train_batches
@@ -25,7 +24,13 @@ from vqx.training.schedule import learning_rate
 from vqx.training.signals import StopRequest
 from vqx.training.start import VARIANCE_IMAGES, data_variance, start_codebook
 from vqx.training.state import TrainState
-from vqx.training.step import TrainingForward, parallel, reseed, shared_generator
+from vqx.training.step import (
+    TrainingForward,
+    compile_tokenizer,
+    parallel,
+    reseed,
+    shared_generator,
+)
 from vqx.training.update import Update
 from vqx.training.world import World
 
@@ -278,10 +283,7 @@ class Trainer:
         """The training forward pass, compiled and made parallel as asked."""
         forward: nn.Module = TrainingForward(self.state.tokenizer)
         if self.experiment.settings.compile:
-            # Gradients at several outputs of one graph are wanted where an adaptive weight waits
-            # for all micro-batches; the compiled backward pass may then not reuse its inputs.
-            torch._functorch.config.donated_buffer = False
-            self.state.tokenizer.compile()
+            compile_tokenizer(self.state.tokenizer)
         if self.world.size > 1:
             forward = parallel(forward)
         return forward

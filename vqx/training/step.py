@@ -44,6 +44,16 @@ class TrainingForward(nn.Module):
         return output + 0 * sum(unused), None
 
 
+def compile_tokenizer(tokenizer: Tokenizer) -> None:
+    """torch.compile `tokenizer` in place, so that gradients at its output can be taken twice.
+
+    They are where an adaptive weight waits for all micro-batches; the compiled backward pass may
+    then not reuse the memory of what it was given.
+    """
+    torch._functorch.config.donated_buffer = False
+    tokenizer.compile()
+
+
 def parallel(forward: nn.Module) -> DistributedDataParallel:
     """`forward` with gradients averaged over ranks, and buffers left alone.
 
