@@ -66,10 +66,7 @@ class Adversarial(nn.Module):
         _check_numbers(adaptive_eps=adaptive_eps, adaptive_max=adaptive_max, r1_gamma=r1_gamma)
         _check_numbers(lecam_weight=lecam_weight)
         _check_optimizer(learning_rate, minimum_learning_rate, betas, weight_decay)
-        if type(r1_interval) is not int or r1_interval < 1:
-            raise ConfigError(f"r1_interval {r1_interval}: use a whole number of steps, 1 or more")
-        if not 0 <= lecam_decay < 1:
-            raise ConfigError(f"lecam_decay {lecam_decay}: use at least 0 and less than 1")
+        _check_steps(r1_interval, lecam_decay)
         self.objective: Objective = objective
         self.adaptive, self.adaptive_eps, self.adaptive_max = adaptive, adaptive_eps, adaptive_max
         self.r1_gamma, self.r1_interval = r1_gamma, r1_interval
@@ -77,10 +74,7 @@ class Adversarial(nn.Module):
         self.learning_rate, self.minimum_learning_rate = learning_rate, minimum_learning_rate
         self.betas = None if betas is None else (betas[0], betas[1])
         self.weight_decay = weight_decay
-        self.register_buffer("averages", torch.zeros(2))
-        self.register_buffer("steps_averaged", torch.zeros((), dtype=torch.int64))
-        # Empty between optimizer steps, when checkpoints are written.
-        self.register_buffer("_sums", torch.zeros(2, 2, dtype=torch.float64), persistent=False)
+        self._register_averages()
         self._factory: Callable[..., nn.Module] | None = None
         if isinstance(discriminator, nn.Module):
             self._own(discriminator)
@@ -174,6 +168,12 @@ class Adversarial(nn.Module):
         self.averages.copy_(torch.where(usable, moved, self.averages))
         self.steps_averaged += usable
 
+    def _register_averages(self) -> None:
+        self.register_buffer("averages", torch.zeros(2))
+        self.register_buffer("steps_averaged", torch.zeros((), dtype=torch.int64))
+        # Empty between optimizer steps, when checkpoints are written.
+        self.register_buffer("_sums", torch.zeros(2, 2, dtype=torch.float64), persistent=False)
+
     def _own(self, discriminator: nn.Module) -> None:
         parameters = discriminator.named_parameters()
         self._trainable = frozenset(name for name, p in parameters if p.requires_grad)
@@ -218,6 +218,13 @@ def adaptive_weight(
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
     """Euclidean norm () float32 of all elements."""
     return torch.linalg.vector_norm(torch.stack([t.float().norm() for t in tensors]))
+
+
+def _check_steps(r1_interval: int, lecam_decay: float) -> None:
+    if type(r1_interval) is not int or r1_interval < 1:
+        raise ConfigError(f"r1_interval {r1_interval}: use a whole number of steps, 1 or more")
+    if not 0 <= lecam_decay < 1:
+        raise ConfigError(f"lecam_decay {lecam_decay}: use at least 0 and less than 1")
 
 
 def _check_numbers(**numbers: float) -> None:

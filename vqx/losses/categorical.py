@@ -29,8 +29,10 @@ class CrossEntropy(nn.Module):
 
         `logits` (B, C L, H, W) hold channel 0's levels first, then channel 1's.
         """
-        by_channel = logits.float().unflatten(1, (images.shape[1], self.levels))
-        return F.cross_entropy(by_channel.transpose(1, 2), self.levels_of(images))
+        # A row a value: over images, cross_entropy has no deterministic implementation on CUDA.
+        by_channel = logits.float().movedim(1, -1).unflatten(-1, (images.shape[1], self.levels))
+        target = self.levels_of(images).movedim(1, -1)
+        return F.cross_entropy(by_channel.flatten(0, 3), target.flatten())
 
     def levels_of(self, images: Tensor) -> Tensor:
         """Level (B, C, H, W) int64 in 0 .. levels - 1 of each value of `images`."""
