@@ -71,6 +71,28 @@ def test_selection_sorting_names_and_places(runs: Path, capsys: pytest.CaptureFi
     assert "fsq seed=2" in capsys.readouterr().out
 
 
+def test_published_rows_stand_beside_ours(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Found from any working folder; without asking, `row` in a configuration changes nothing."""
+    main(["name=before", "out=t"])
+    for path in runs.glob("ema*/config.yaml"):
+        path.write_text(path.read_text() + "row: swasun/ema_shuffled\n")
+    for path in runs.glob("vq*/config.yaml"):
+        path.write_text(path.read_text() + "row: null\n")
+    main(["name=after", "out=t"])
+    for end in (".md", ".csv", "-runs.csv"):
+        assert Path(f"t/before{end}").read_bytes() == Path(f"t/after{end}").read_bytes()
+    capsys.readouterr()
+    assert main(["published=[swasun,minvqvae]", "row=swasun/*", "sort=psnr"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^swasun/ema_shuffled  .*\n↳ published: EMA, shuffled", out, re.MULTILINE)
+    assert "minvqvae/masked_10_epochs" in out
+    assert "fsq" not in out
+    assert "*↳ published: EMA, shuffled*" in Path("results/tables/ablation.md").read_text()
+    with Path("results/tables/ablation.csv").open() as file:
+        assert {line["source"] for line in csv.DictReader(file)} == {"vqx", "published"}
+    assert main(["row=swasun/original*"]) == 1
+
+
 def test_results_elsewhere_by_the_variable(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +115,11 @@ def test_results_elsewhere_by_the_variable(
         ("quantizer=lfq", "none of the 9 runs in results/runs has quantizer=lfq"),
         ("runs=nowhere", "no runs in nowhere: make one with `python -m vqx.train`"),
         ("nowhere", "'nowhere' is neither KEY=VALUE nor a run folder"),
+        (
+            "published=sawsun",
+            "no such table .*did you mean 'swasun'.*there are: boessen, .*; or all",
+        ),
+        ("published=", "published=: no such table; there are: boessen"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -5,14 +5,17 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vqx.errors import ConfigError, VqxError
 from vqx.guard import nearest
+from vqx.reporting.beside import name_by_published
 from vqx.reporting.csv import render_rows, render_runs
-from vqx.reporting.frame import Frame, build_frame, flatten, seed_of
+from vqx.reporting.frame import build_frame, flatten, seed_of
 from vqx.reporting.markdown import render_markdown
 from vqx.reporting.naming import Target, choice_name, value_text
+from vqx.reporting.published import read_tables
 from vqx.reporting.table import build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.files import write_text_atomic
@@ -25,6 +28,7 @@ The table of all runs: rows are what differs, seeds folded to mean ± standard d
   python -m vqx.report quantizer=fsq seed=0              runs whose configuration says so
   python -m vqx.report sort=psnr columns=[usage,psnr]    best first, two columns
   python -m vqx.report results/runs/ema-* name=ema       some folders, to tables/ema.md and .csv
+  python -m vqx.report row=swasun/* published=swasun     ours above what the source printed
 
 Options (KEY=VALUE; any other key selects runs by their configuration)
   runs=results/runs     folders of runs, run folders, or patterns; several as [a,b]
@@ -33,6 +37,8 @@ Options (KEY=VALUE; any other key selects runs by their configuration)
   columns=[...]         columns to show, e.g. [usage,psnr,lpips,bits]; the CSV files have all
   sort=COLUMN           best first; default: by name
   seeds=folded          or separate: a row a run
+  published=TABLE,...   or all: what others printed (results/published/TABLE.csv), in grey under
+                        our runs of these rows, and how far the two can be compared
 """
 
 
@@ -46,6 +52,7 @@ class Options:
     columns: tuple[str, ...] = ()
     sort: str | None = None
     seeds: str = "folded"
+    published: tuple[str, ...] = ()
     filters: dict[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +81,8 @@ def parse(arguments: Sequence[str]) -> Options:
             options = replace(options, sort=value)
         elif key == "seeds":
             options = replace(options, seeds=value)
+        elif key == "published":
+            options = replace(options, published=(*options.published, *(_items(value) or ("",))))
         else:
             options = replace(options, filters={**options.filters, key: value})
     if options.seeds not in ("folded", "separate"):
@@ -112,8 +121,13 @@ def select(runs: Sequence[Run], filters: dict[str, str]) -> list[Run]:
     return [
         run
         for run, found in zip(runs, texts, strict=True)
-        if all(found.get(key) == value for key, value in wanted.items())
+        if all(_fits(key, found.get(key), value) for key, value in wanted.items())
     ]
+
+
+def _fits(key: str, text: str | None, wanted: str) -> bool:
+    """Whether a run's text is the one wanted; of `row`, a pattern is enough."""
+    return text == wanted or (key == "row" and text is not None and fnmatchcase(text, wanted))
 
 
 def _texts(run: Run) -> dict[str, str]:
@@ -122,7 +136,8 @@ def _texts(run: Run) -> dict[str, str]:
         key: choice_name(key, flat) if isinstance(value, Target) else value_text(value)
         for key, value in flat.items()
     }
-    return {**texts, "seed": str(seed_of(run))}
+    row = {"row": str(run.config["row"])} if run.config.get("row") else {}
+    return {**texts, "seed": str(seed_of(run)), **row}
 
 
 def read(options: Options) -> tuple[list[Run], list[Skipped]]:
@@ -142,10 +157,15 @@ def read(options: Options) -> tuple[list[Run], list[Skipped]]:
 
 def report(options: Options, *, show: Callable[[str], object], width: int, bold: bool) -> None:
     """Write the tables and show them."""
+    published = read_tables(options.published)
     runs, skipped = read(options)
-    frame = build_frame(runs, separate_seeds=options.seeds == "separate")
-    table = build_table(frame, columns=options.columns, sort=options.sort)
-    paths = _write(frame, render_markdown(table), options)  # first: `| head` must not lose them
+    separate = options.seeds == "separate"
+    frame, beside = build_frame(runs, separate_seeds=separate), None
+    if published:
+        frame, beside = name_by_published(frame, published, separate_seeds=separate)
+    table = build_table(frame, columns=options.columns, sort=options.sort, beside=beside)
+    # First: `| head` must not lose them.
+    paths = _write(render_markdown(table), render_rows(frame, beside), render_runs(frame), options)
     show(render_terminal(table, width=width, bold=bold))
     for folder in skipped[:5]:
         show(f"skipped {folder.path}: {folder.reason}")
@@ -154,12 +174,12 @@ def report(options: Options, *, show: Callable[[str], object], width: int, bold:
     show("\n".join(f"wrote {path}" for path in paths))
 
 
-def _write(frame: Frame, markdown: str, options: Options) -> list[Path]:
+def _write(markdown: str, rows: str, runs: str, options: Options) -> list[Path]:
     options.out.mkdir(parents=True, exist_ok=True)
     texts = {
         f"{options.name}.md": markdown,
-        f"{options.name}.csv": render_rows(frame),
-        f"{options.name}-runs.csv": render_runs(frame),
+        f"{options.name}.csv": rows,
+        f"{options.name}-runs.csv": runs,
     }
     for name, text in texts.items():
         write_text_atomic(options.out / name, text)

@@ -95,3 +95,29 @@ def test_soft_numbers_have_columns_of_their_own_after_all_others() -> None:
     assert metrics.index("fd_new") == len(metrics) - 3
     soft = next(column for column in columns if column.key == "soft_psnr")
     assert (soft.header, soft.value(result), soft.default) == ("soft PSNR ↑ dB", 31.0, False)
+
+
+def test_masked_numbers_follow_soft_ones() -> None:
+    result = result_of(config_of())
+    for key in ("masked_psnr", "masked_soft_psnr", "soft_psnr"):
+        result["metrics"][key] = {"value": 20.0, "stamp": "s", "better": "higher"}
+    columns = columns_of([result])
+    metrics = [column for column in columns if column.is_metric][-3:]
+    assert [column.key for column in metrics] == ["soft_psnr", "masked_psnr", "masked_soft_psnr"]
+    assert metrics[-1].header == "masked soft PSNR ↑ dB"
+    assert not any(column.default for column in metrics)
+    assert "masked_psnr" not in {column.key for column in COLUMNS}
+
+
+@pytest.mark.parametrize(("discriminator", "total"), [(28_900_000, 30_087_000.0), (0, 1_187_000.0)])
+def test_a_discriminator_is_counted_beside_the_tokenizer(discriminator: int, total: float) -> None:
+    result = result_of(config_of())
+    before = {c.key for c in filled(columns_of([result]), [result])}
+    assert not {"discriminator_parameters", "total_parameters"} & before
+    assert BY_KEY["total_parameters"].value(result) is None
+    result["model"]["discriminator_parameters"] = discriminator
+    assert BY_KEY["parameters"].value(result) == 1_187_000
+    assert BY_KEY["total_parameters"].value(result) == total
+    shown = {c.key for c in filled(columns_of([result]), [result])} - before
+    both = {"discriminator_parameters", "total_parameters"}
+    assert shown == (both if discriminator else set())

@@ -97,6 +97,26 @@ def test_soft_numbers_are_a_note_with_both_and_never_in_the_table(tmp_path: Path
     assert [n.text for n in asked.notes if n.about == "soft PSNR"] == ["mixture"]
 
 
+def test_masked_numbers_are_a_note_beside_the_unmasked_ones(tmp_path: Path) -> None:
+    config = config_of("vq", trainer__mask_share=0.5, trainer__mask_patch=32)
+    result = result_of(config, psnr=25.0)
+    for key, psnr in (("masked_psnr", 20.0), ("masked_soft_psnr", 21.0)):
+        result["metrics"][key] = {"value": psnr, "stamp": "dropped", "better": "higher"}
+    write_run(tmp_path, config, result=result)
+    write_run(tmp_path, config_of("ema"))
+    table = table_of(tmp_path)
+    assert not any("masked" in title for title in table.header)
+    (note,) = [note for note in table.notes if "PSNR 20" in note.text]
+    assert note.about.startswith("vq")
+    assert note.text == (
+        "masked 50 % in patches of 32 px: PSNR 20.00 dB (25.00 unmasked); "
+        "from the continuous mixture: PSNR 21.00 dB (25.00 unmasked, from codes)"
+    )
+    asked = table_of(tmp_path, columns=["psnr", "masked_psnr"], sort="masked_psnr")
+    assert [row[2].text for row in asked.rows] == ["20.00", "-"]
+    assert [n.text for n in asked.notes if n.about == "masked PSNR"] == ["dropped"]
+
+
 def test_usage_of_a_huge_codebook_is_missing_for_a_reason(tmp_path: Path) -> None:
     config = config_of("vq")
     result = result_of(config)

@@ -67,3 +67,12 @@ def test_codebooks_and_both_numbers_of_a_mixture() -> None:
     assert hard.split()[2] == "12.50"
     assert (soft.split()[3], soft.endswith(stamp)) == ("31.00", True)
     assert any("parameters, 8 x 1,024 codes" in line for line in lines)
+
+
+def test_a_discriminator_is_counted_apart() -> None:
+    result = result_of(config_of())
+    result["model"]["discriminator_parameters"] = 28_900_000
+    table = result_table(result, width=200)
+    assert "1.19 M parameters (and 28.90 M of the discriminator), 1,000 codes" in table
+    result["model"]["discriminator_parameters"] = 0
+    assert "1.19 M parameters, 1,000 codes" in result_table(result, width=200)

@@ -8,8 +8,11 @@ from typing import Any
 from vqx.runs.durations import duration
 
 ABSENT = "-"
-# Prefix of what was measured on a quantizer's continuous latents instead of decode(codes).
+# Prefixes of what was measured on a quantizer's continuous latents instead of decode(codes), and of
+# images with patches dropped at the input.
 SOFT = "soft_"
+MASKED = "masked_"
+VARIANTS = (SOFT, MASKED, MASKED + SOFT)
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -20,6 +23,7 @@ class Column:
     `write` gives the text of a value already multiplied by `scale`; with `spread`, of a standard
     deviation too. `always`: shown even if no run has it. `unless`: shown only if some run has
     another value. `by_nature`: a run without it lacks nothing that could have been measured.
+    `plus`: the place of a number to add, and the column is shown if some run has one beside 0.
     """
 
     key: str
@@ -34,6 +38,7 @@ class Column:
     default: bool = True
     unless: float | None = None
     by_nature: bool = False
+    plus: tuple[str, ...] = ()
 
     @property
     def is_metric(self) -> bool:
@@ -48,16 +53,22 @@ class Column:
 
     def value(self, result: Mapping[str, Any] | None) -> float | None:
         """The number of a result.json, unscaled; None when it has none."""
-        node: Any = result
-        for name in (*self.place, *(["value"] if self.is_metric else [])):
-            node = node.get(name) if isinstance(node, Mapping) else None
-        is_number = isinstance(node, int | float) and not isinstance(node, bool)
-        return float(node) if is_number else None
+        value = number_at((*self.place, *(["value"] if self.is_metric else [])), result)
+        more = number_at(self.plus, result) if self.plus else 0.0
+        return None if value is None or more is None else value + more
 
     def text(self, value: float) -> str:
         """`value` as written in a table, without its unit."""
         scaled = value * self.scale
         return self.write(scaled) if math.isfinite(scaled) else str(scaled)
+
+
+def number_at(place: Sequence[str], node: Any) -> float | None:
+    """The number at a path of keys in nested dictionaries, None where there is none."""
+    for name in place:
+        node = node.get(name) if isinstance(node, Mapping) else None
+    is_number = isinstance(node, int | float) and not isinstance(node, bool)
+    return float(node) if is_number else None
 
 
 def fixed(decimals: int) -> Callable[[float], str]:
@@ -110,6 +121,22 @@ COLUMNS = (
     _metric("rfid", "rFID", 1, "lower"),
     _metric("fd_vgg16", "FD-VGG16", 1, "lower", always=False),
     _plain("parameters", "parameters", "model.parameters", _count, spread=False),
+    _plain(
+        "discriminator_parameters",
+        "discriminator",
+        "model.discriminator_parameters",
+        _count,
+        spread=False,
+        unless=0.0,
+    ),
+    _plain(
+        "total_parameters",
+        "all parameters",
+        "model.parameters",
+        _count,
+        spread=False,
+        plus=("model", "discriminator_parameters"),
+    ),
     _plain("bits", "bits per image", "model.bits_per_image", fixed(0), spread=False, default=False),
     _plain("images_per_second", "images/s", "cost.images_per_second", fixed(1)),
     _plain("time", "time", "cost.train_seconds", duration, spread=False),
@@ -132,6 +159,8 @@ def filled(columns: Sequence[Column], results: Sequence[Mapping[str, Any]]) -> l
 
 
 def _is_filled(column: Column, results: Sequence[Mapping[str, Any]]) -> bool:
+    if column.plus:
+        return any(number_at(column.plus, result) for result in results)
     if column.default and column.always and column.unless is None:
         return True
     return any(column.value(result) not in (None, column.unless) for result in results)
@@ -140,13 +169,13 @@ def _is_filled(column: Column, results: Sequence[Mapping[str, Any]]) -> bool:
 def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
     """All columns that can be shown, in order; metrics this version does not know come last.
 
-    What was measured on continuous latents follows all that was measured on codes.
+    What was measured on continuous latents or masked images follows all that was measured on codes.
     """
     metrics: dict[str, Mapping[str, Any]] = {}
     for result in results:
         metrics.update(result.get("metrics") or {})
     known = {column.key: column for column in COLUMNS}
-    soft = sorted(key for key in metrics if key.startswith(SOFT))
+    variants = {key for key in metrics if key.startswith(VARIANTS)}
     new = [
         Column(
             key=key,
@@ -155,20 +184,21 @@ def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
             write=_significant,
             better=metrics[key].get("better"),
         )
-        for key in sorted(set(metrics) - set(known) - set(soft))
+        for key in sorted(set(metrics) - set(known) - variants)
     ]
     end = max(i for i, column in enumerate(COLUMNS) if column.is_metric) + 1
     hard = [*COLUMNS[:end], *new]
-    return [*hard, *(soft_column(c) for c in hard if SOFT + c.key in soft), *COLUMNS[end:]]
+    others = [variant_column(p, c) for p in VARIANTS for c in hard if p + c.key in variants]
+    return [*hard, *others, *COLUMNS[end:]]
 
 
-def soft_column(column: Column) -> Column:
-    """The column of the same metric, measured on continuous latents: shown when asked for."""
+def variant_column(prefix: str, column: Column) -> Column:
+    """The column of the same metric, measured otherwise (`VARIANTS`): shown when asked for."""
     return replace(
         column,
-        key=SOFT + column.key,
-        title=f"soft {column.title}",
-        place=("metrics", SOFT + column.key),
+        key=prefix + column.key,
+        title=f"{prefix.replace('_', ' ')}{column.title}",
+        place=("metrics", prefix + column.key),
         always=False,
         default=False,
         by_nature=True,

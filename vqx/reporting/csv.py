@@ -5,22 +5,26 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vqx.reporting.beside import Beside
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of
+from vqx.reporting.published import Clause, Published
 from vqx.reporting.table import runs_text, summary_of
 from vqx.runs.reading import Run
 
 
-def render_rows(frame: Frame) -> str:
+def render_rows(frame: Frame, beside: Beside | None = None) -> str:
     """One line a row of the table: mean, standard deviation and n of every number.
 
-    Units are those of result.json: usage as a fraction, time in seconds.
+    Units are those of result.json: usage as a fraction, time in seconds. With `beside`, lines of
+    published rows follow, told from ours by the column `source`; their means are as printed.
     """
     columns = _columns(frame)
     lines = []
     for row in frame.rows:
         line = {
             "row": row.label,
+            **({"source": "vqx", "repeats": " ".join(beside.repeated(row))} if beside else {}),
             **_varying(row),
             "discrete": _truth(row.discrete),
             "state": runs_text(row),
@@ -28,7 +32,26 @@ def render_rows(frame: Frame) -> str:
         for column in columns:
             line.update(_folded(column, row))
         lines.append(line)
-    return _render(lines)
+    return _render([*lines, *map(_published, beside.published if beside else ())])
+
+
+def _published(row: Published) -> dict[str, Any]:
+    return {
+        "row": row.row,
+        "source": "published",
+        "published.label": row.label,
+        "published.data": row.data,
+        "published.resolution": row.resolution,
+        "published.downsampling": row.downsampling,
+        **{f"{key}_mean": text for key, text in row.texts.items()},
+        "published.source": row.source,
+        "published.protocol": _clauses(row.protocol),
+        "published.caveat": _clauses(row.caveat),
+    }
+
+
+def _clauses(clauses: Sequence[Clause]) -> str:
+    return "; ".join(": ".join(filter(None, (", ".join(c.keys), c.text))) for c in clauses)
 
 
 def _columns(frame: Frame) -> list[Column]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vqx.config import identity
+from vqx.config import NOT_IDENTITY, identity
 from vqx.reporting.labels import name_runs
 from vqx.reporting.naming import Flat, flat_nodes
 from vqx.runs.reading import Run
@@ -82,15 +82,15 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     return flat
 
 
-def _with_nulls(flat: Flat, run: Run) -> Flat:
-    """`flat` in the order of the configuration, with what is null of the quantizer's knobs.
+def knobs_of(run: Run, flat: Flat) -> Flat:
+    """What names a run: `flat`, in the order of the configuration, with its quantizer's null knobs.
 
     They are no part of a run's identity, but a knob set to null is not one that there is not.
     """
     knobs = {
         key: value
         for key, value in flat_nodes(run.config).items()
-        if key in flat or (value is None and ("." not in key or key.startswith("quantizer.")))
+        if key in flat or (value is None and key not in NOT_IDENTITY and _is_knob(key))
     }
     root = {key for key, value in knobs.items() if "." not in key and value is None}
     return {
@@ -98,6 +98,10 @@ def _with_nulls(flat: Flat, run: Run) -> Flat:
         for key, value in knobs.items()
         if value is not None or key in root or key.rpartition(".")[2] not in root
     }
+
+
+def _is_knob(key: str) -> bool:
+    return "." not in key or key.startswith("quantizer.")
 
 
 def _is_within(value: object, places: Sequence[Path]) -> bool:
@@ -110,8 +114,7 @@ def _is_within(value: object, places: Sequence[Path]) -> bool:
 def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
     """Group `runs` into labelled rows; runs share a row when they differ in the seed alone."""
     flats = [flatten(run.config) for run in runs]
-    named = (_with_nulls(flat, run) for flat, run in zip(flats, runs, strict=True))
-    names = name_runs(list(named))
+    names = name_runs([knobs_of(run, flat) for run, flat in zip(runs, flats, strict=True)])
     groups: dict[str, list[int]] = {}
     for index, (run, flat) in enumerate(zip(runs, flats, strict=True)):
         key = json.dumps(flat, sort_keys=True, default=str)

@@ -2,11 +2,12 @@
 
 import re
 
-from vqx.reporting.table import Cell, Table
+from vqx.reporting.cells import Cell, Table
+from vqx.reporting.columns import ABSENT
 
 
 def render_markdown(table: Table) -> str:
-    """The table with its caption and notes; best values are bold."""
+    """The table with its caption and notes; best values are bold, what others printed italic."""
     lines = [escape(table.caption), ""] if table.caption else []
     lines.append(_line([escape(title) for title in table.header]))
     text = table.text_columns
@@ -36,6 +37,8 @@ def _escape_plain(text: str) -> str:
 def _cell(cell: Cell) -> str:
     spread = f" ± {cell.spread}" if cell.spread else ""
     text = escape(cell.text + spread)
+    if cell.grey and text not in ("", ABSENT):
+        return f"*{text}*{cell.mark}"
     return f"**{text}**{cell.mark}" if cell.best else text + cell.mark
 
 

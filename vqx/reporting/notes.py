@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqx.config import identity
-from vqx.reporting.columns import Column, soft_column
+from vqx.reporting.columns import Column
 from vqx.reporting.frame import Frame, Row, seed_of
 from vqx.reporting.naming import choice_name, flat_nodes
 from vqx.reporting.stamps import Stamps, images_in
-from vqx.reporting.statistics import summarize
+from vqx.reporting.variants import masked_numbers, soft_numbers
 from vqx.runs.durations import duration
 from vqx.runs.reading import Run
 from vqx.runs.status import State
@@ -32,7 +32,7 @@ def caption(frame: Frame) -> str:
     pieces = (
         _shared(frame.runs, _data),
         _model(frame.runs),
-        _shared(frame.runs, _training),
+        _shared(frame.runs, training),
         common,
         f"unless named {usual}" if usual else None,
         *(_shared(frame.runs, read) for read in _SURROUNDINGS.values()),
@@ -61,7 +61,8 @@ def _data(run: Run) -> str | None:
     return f"{data.get('name')} ({data.get('split')}, {data.get('images', 0):,} images)"
 
 
-def _training(run: Run) -> str | None:
+def training(run: Run) -> str | None:
+    """`3,600 steps of batch 32`, as far as the configuration says it."""
     trainer = run.config.get("trainer")
     if not isinstance(trainer, Mapping) or "steps" not in trainer:
         return None
@@ -181,35 +182,20 @@ def _state(run: Run) -> str:
 
 
 def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:
-    """What a number alone does not tell: soft codes, images left out."""
+    """What a number alone does not tell: soft codes, masked images, images left out."""
     notes = []
     for row in rows:
         if row.discrete is False:
             text = "not discrete: trained on soft codes; all numbers are of decode(codes)"
-            notes.append(Note(row.label, text + _soft_numbers(row, metrics)))
+            notes.append(Note(row.label, text + soft_numbers(row, metrics)))
+        if masked := masked_numbers(row, metrics):
+            notes.append(Note(row.label, masked))
         if left_out := {len((r.get("data") or {}).get("left_out") or []) for r in row.results} - {
             0
         }:
             count = " or ".join(map(str, sorted(left_out)))
             notes.append(Note(row.label, f"{count} unreadable images left out of the evaluation"))
     return notes
-
-
-def _soft_numbers(row: Row, metrics: Sequence[Column]) -> str:
-    """Each metric shown once more, as measured on what the decoder was trained on."""
-    pairs = []
-    for column in metrics:
-        texts = [_mean(c, row.results) for c in (column, soft_column(column))]
-        if None not in texts:
-            unit = f" {column.unit}" if column.unit else ""
-            pairs.append(f"{column.title} {texts[1]}{unit} ({texts[0]} from codes)")
-    return f"; from the continuous mixture: {', '.join(pairs)}" if pairs else ""
-
-
-def _mean(column: Column, results: Sequence[Mapping[str, Any]]) -> str | None:
-    values = [value for result in results if (value := column.value(result)) is not None]
-    summary = summarize(values)
-    return None if summary is None else column.text(summary.mean)
 
 
 def _confounds(rows: Sequence[Row]) -> list[Note]:

@@ -56,8 +56,11 @@ def _model(model: Mapping[str, Any]) -> str:
     soft = "" if model["discrete"] else "; not discrete: trained on soft codes"
     codebooks = model.get("codebooks", 1)
     several = f"{codebooks} x " if codebooks > 1 else ""
+    adversary = model.get("discriminator_parameters", 0)
+    beside = f" (and {adversary / 1e6:.2f} M of the discriminator)" if adversary else ""
     return (
-        f"{model['parameters'] / 1e6:.2f} M parameters, {several}{model['codebook_size']:,} codes, "
+        f"{model['parameters'] / 1e6:.2f} M parameters{beside}, "
+        f"{several}{model['codebook_size']:,} codes, "
         f"{model['tokens_per_image']:,} tokens, {model['bits_per_image']:,.0f} bits per image{soft}"
     )
 

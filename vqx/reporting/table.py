@@ -2,52 +2,38 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
 from vqx.errors import ConfigError
+from vqx.reporting.beside import Beside, columns_beside
+from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT, Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, natural
-from vqx.reporting.notes import Note, caption, notes_of
+from vqx.reporting.notes import caption, notes_of
+from vqx.reporting.published_rows import with_published
 from vqx.reporting.stamps import Stamps, stamps_of
 from vqx.reporting.statistics import Summary, summarize
 from vqx.runs.status import State
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A number with its spread, or a text; `mark` refers to a note of its column."""
-
-    text: str
-    spread: str = ""
-    mark: str = ""
-    best: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A heading and cells a row; the first column and the last are text, the others numbers."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[Note, ...]
-
-    @property
-    def text_columns(self) -> tuple[int, int]:
-        """Left-aligned columns: what differs, and the state."""
-        return 0, len(self.header) - 1
-
-
-def build_table(frame: Frame, *, columns: Sequence[str] = (), sort: str | None = None) -> Table:
+def build_table(
+    frame: Frame,
+    *,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+    beside: Beside | None = None,
+) -> Table:
     """The table of `frame`'s rows. `columns`: keys to show, default all usual ones; `sort`: a key,
-    best first.
+    best first; `beside`: published rows to stand under ours.
 
     Raises ConfigError for a key that is no column.
     """
     results = [result for row in frame.rows for result in row.results]
-    known = columns_of(results)
-    shown = _select(known, columns, results)
+    published = beside.published if beside else ()
+    known = columns_beside(results, published) if beside else columns_of(results)
+    printed = {key for row in published for key in row.texts}
+    shown = _select(known, columns, results, printed)
     rows = _sorted(frame.rows, _find(known, sort)) if sort else list(frame.rows)
     stamps = {column.key: stamps_of(column, rows) for column in shown if column.is_metric}
     by_column = [_cells(column, rows, stamps.get(column.key)) for column in shown]
@@ -55,12 +41,13 @@ def build_table(frame: Frame, *, columns: Sequence[str] = (), sort: str | None =
         (Cell(row.label), *(cells[i] for cells in by_column), Cell(_n(row)), Cell(state_text(row)))
         for i, row in enumerate(rows)
     ]
-    return Table(
+    table = Table(
         caption=caption(frame),
         header=(frame.heading, *(column.header for column in shown), "n", "state"),
         rows=tuple(body),
         notes=tuple(notes_of(rows, shown, stamps)),
     )
+    return with_published(table, rows, shown, beside) if beside else table
 
 
 def _find(known: Sequence[Column], key: str) -> Column:
@@ -74,11 +61,15 @@ def _find(known: Sequence[Column], key: str) -> Column:
 
 
 def _select(
-    known: Sequence[Column], keys: Sequence[str], results: Sequence[dict[str, object]]
+    known: Sequence[Column],
+    keys: Sequence[str],
+    results: Sequence[dict[str, object]],
+    printed: Container[str],
 ) -> list[Column]:
     if keys:
         return [_find(known, key) for key in keys]
-    return [column for column in filled(known, results) if column.default]
+    usual = [column.key for column in filled(known, results) if column.default]
+    return [column for column in known if column.key in usual or column.key in printed]
 
 
 def summary_of(column: Column, row: Row) -> Summary | None:

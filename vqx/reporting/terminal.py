@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vqx.reporting.table import Cell, Table
+from vqx.reporting.cells import Cell, Table
 from vqx.reporting.wrapping import hanging
 
 _GAP = "  "
@@ -34,7 +34,7 @@ class _Column:
 
     header: str
     cells: list[list[str]]
-    bold: list[bool]
+    styles: list[str]
     left: bool
 
     @property
@@ -50,8 +50,13 @@ def _columns(table: Table, *, bold: bool, width: int) -> list[_Column]:
             texts = [_wrapped(cell.text, max(24, width // 4)) for cell in cells]
         else:
             texts = [[text] for text in _numbers(cells, starred=not bold)]
-        columns.append(_Column(header, texts, [bold and cell.best for cell in cells], left))
+        styles = [_style(cell) if bold else "" for cell in cells]
+        columns.append(_Column(header, texts, styles, left))
     return columns
+
+
+def _style(cell: Cell) -> str:
+    return _DIM if cell.grey else _BOLD if cell.best else ""
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -62,16 +67,33 @@ def _numbers(cells: Sequence[Cell], *, starred: bool) -> list[str]:
     """Numbers with means, spreads and marks below each other."""
     stars = starred and any(cell.best for cell in cells)
     marks = [cell.mark + ("*" if cell.best and stars else "") for cell in cells]
-    mean = max((len(cell.text) for cell in cells), default=0)
+    numbers = _pointed(cells)
+    mean = max(map(len, numbers), default=0)
     spread = max((len(cell.spread) for cell in cells), default=0)
     mark = max(map(len, marks), default=0)
     texts = []
-    for cell, own in zip(cells, marks, strict=True):
-        between = (
-            f" ± {cell.spread.rjust(spread)}" if cell.spread else " " * (spread and spread + 3)
-        )
-        texts.append(cell.text.rjust(mean) + between + own.ljust(mark))
+    for cell, number, own in zip(cells, numbers, marks, strict=True):
+        room = spread and spread + 3
+        between = f" ± {cell.spread.rjust(spread)}" if cell.spread else " " * room
+        end = own + between if cell.grey else between + own
+        texts.append(number.rjust(mean) + end.ljust(room + mark))
     return texts
+
+
+def _pointed(cells: Sequence[Cell]) -> list[str]:
+    """Texts of numbers; beside numbers of others, which have any decimals, points stay aligned."""
+    if not any(cell.grey for cell in cells):
+        return [cell.text for cell in cells]
+    places = max(_decimals(cell.text) for cell in cells)
+    return [
+        cell.text + " " * (places - _decimals(cell.text)) if cell.text[-1:].isdigit() else cell.text
+        for cell in cells
+    ]
+
+
+def _decimals(text: str) -> int:
+    """Characters from the point of a number on; 0 for a text that ends in no digit."""
+    return len(text) - text.index(".") if "." in text and text[-1:].isdigit() else 0
 
 
 def _blocks(columns: list[_Column], width: int) -> list[list[_Column]]:
@@ -105,7 +127,8 @@ def _block(columns: list[_Column], *, bold: bool) -> list[str]:
 def _at(column: _Column, row: int, line: int) -> str:
     texts = column.cells[row]
     text = _aligned(texts[line] if line < len(texts) else "", column)
-    return f"{_BOLD}{text}{_RESET}" if column.bold[row] and text.strip() else text
+    style = column.styles[row]
+    return f"{style}{text}{_RESET}" if style and text.strip() else text
 
 
 def _aligned(text: str, column: _Column) -> str:
