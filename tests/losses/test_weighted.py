@@ -110,3 +110,21 @@ def test_shipped_lpips(vgg16_file: Path) -> None:
     torch.testing.assert_close(total.detach(), values["l2"] + values["lpips"])
     assert isinstance(loss.terms["lpips"], LpipsLoss)
     assert loss.state_dict() == {}
+
+
+def test_the_sum_is_described_with_weights_and_starts():
+    late = Weighted(L1(), 0.5, start_step="2 epochs")
+    loss = WeightedSum({"l2": Weighted(L2(), 1.0), "l1": late, "off": Weighted(L1(), 0.0)})
+    assert loss.describe() == "1 l2 + 0.5 l1 from 2 epochs"
+    with pytest.raises(ConfigError, match="set_epoch_length"):
+        loss.counts("l1", step=3)
+    loss.set_epoch_length(750, run=3000)
+    assert loss.describe() == "1 l2 + 0.5 l1 from step 1,500"
+    assert not loss.counts("l1", step=1499)
+    assert loss.counts("l1", step=1500)
+
+
+@pytest.mark.parametrize("start", [-1, "soon", 0.5])
+def test_a_start_that_is_no_time_is_refused(start):
+    with pytest.raises(ConfigError, match="loss term l1: start_step"):
+        WeightedSum({"l2": Weighted(L2(), 1.0), "l1": Weighted(L1(), 1.0, start_step=start)})

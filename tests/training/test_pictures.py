@@ -43,6 +43,10 @@ def test_plots_are_whole_pictures(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     plot_curves(metrics, tmp_path / "curves.png")
+    players = {"discriminator": 1.9, "adversarial": -0.1, "weight_adversarial": 0.8, "usage": 0.5}
+    with metrics.open("a") as file:
+        file.write(json.dumps({**lines[1], "step": 3, **players, "perplexity": 3.0}) + "\n")
+    plot_curves(metrics, tmp_path / "gan.png", terms=["l2", "adversarial"])
     uses = {
         "use.png": (torch.tensor([[5, 0, 1]]), None),
         "uses.png": (torch.randint(9, (4, 30)), None),
@@ -53,7 +57,9 @@ def test_plots_are_whole_pictures(tmp_path):
         keys = ("bit_entropy",) if counts is None else ("usage", "perplexity")
         found = {key: Measurement(0.5, "stamp", "higher") for key in keys}
         plot_use(Evaluation(found, counts, bits, 6, 1, (), 0.1), tmp_path / name)
-    for name in ("curves.png", *uses):
+    with Image.open(tmp_path / "curves.png") as plain, Image.open(tmp_path / "gan.png") as gan:
+        assert gan.size[1] == 3 * plain.size[1]
+    for name in ("curves.png", "gan.png", *uses):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 500
             assert len(set(picture.convert("L").get_flattened_data())) > 10

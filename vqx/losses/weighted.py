@@ -136,6 +136,18 @@ class WeightedSum(nn.Module):
         zero = next(iter(values.values())).new_zeros(())
         return sum(counted, zero)
 
+    def describe(self) -> str:
+        """The sum in words: `1 l2 + 0.1 lpips + 0.8 x adaptive adversarial from step 1,000`."""
+        parts = []
+        for name, weight in self.weights.items():
+            if weight > 0:
+                adaptive = getattr(self.terms[name], "adaptive", None)
+                factor = f"{weight:g} x {adaptive}-adaptive" if adaptive else f"{weight:g}"
+                start = self.start_steps.get(name, self._starts[name])
+                shown = f"step {start:,}" if isinstance(start, int) else start
+                parts.append(f"{factor} {name}" + (f" from {shown}" if start else ""))
+        return " + ".join(parts)
+
     def forward(
         self,
         reconstruction: Tensor,

@@ -4,6 +4,7 @@ Shapes: images uint8 (B, C, H, W); Q codebooks of K codes, with b binary digits.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,33 +123,57 @@ def _plot_lines(axes: Any, places: NDArray[Any], values: NDArray[Any]) -> None:
         axes.plot(places, line, color=_BLUE, alpha=1 - 0.75 * index / last, label=name)
 
 
-def plot_curves(metrics_file: Path, path: Path) -> None:
-    """Training losses and PSNR, and below how the codebook is used, over optimizer steps."""
+def plot_curves(metrics_file: Path, path: Path, *, terms: Iterable[str] = ("l1", "l2")) -> None:
+    """The loss, its `terms` and PSNR over optimizer steps; below, if there, GAN and codes."""
     lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
     train = [line for line in lines if line["kind"] == "train"]
-    counted = any("usage" in line for line in train)
-    figure, panels = _figure(panels=2 if counted else 1)
-    axes = panels[0]
-    for name, color, style in (
-        ("l1", _BLUE, "-"),
-        ("l2", "#228833", "-"),
-        ("loss", "#222222", ":"),
-    ):
-        points = [(x["step"], x[name]) for x in train if name in x]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=name, color=color, ls=style)
-    axes.set(ylabel="training loss, images in [-1, 1]", yscale="log")
-    panels[-1].set_xlabel("optimizer steps")
-    if counted:
-        _plot_health(panels[1], [line for line in train if "usage" in line])
+    players = [line for line in train if "discriminator" in line]
+    counted = [line for line in train if "usage" in line]
+    figure, panels = _figure(panels=1 + bool(players) + bool(counted))
+    plain = [t for t in terms if not any(f"weight_{t}" in line for line in players)]
+    _plot_losses(panels[0], train, plain)
     psnr = [(x["step"], x["psnr"]) for x in lines if x["kind"] == "evaluate" and "psnr" in x]
     if psnr:
-        right = axes.twinx()
+        right = panels[0].twinx()
         right.plot(*zip(*psnr, strict=True), "o-", color=_RED, label="PSNR (evaluation)")
         right.set_ylabel("evaluation PSNR, dB", color=_RED)
         right.spines[["top"]].set_visible(False)
-    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    if players:
+        _plot_players(panels[1], players)
+    if counted:
+        _plot_health(panels[-1], counted)
+    panels[-1].set_xlabel("optimizer steps")
     _save(figure, path)
+
+
+def _plot_losses(axes: Any, lines: list[dict[str, Any]], terms: Sequence[str]) -> None:
+    """The loss and its terms, unweighted, where they are positive."""
+    colors = (_BLUE, "#228833", "#CCBB44", "#66CCEE", "#AA3377")
+    styles = [*((t, c, "-") for t, c in zip(terms, colors, strict=False)), ("loss", "#222222", ":")]
+    for name, color, style in styles:
+        points = [(x["step"], x[name]) for x in lines if x.get(name, 0) > 0]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, color=color, ls=style)
+    axes.set(ylabel="training loss, images in [-1, 1]", yscale="log")
+    axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+
+
+def _plot_players(axes: Any, lines: list[dict[str, Any]]) -> None:
+    """What generator and discriminator minimise, and the generator's weight."""
+    (weight,) = [key for key in lines[-1] if key.startswith("weight_")]
+    steps = [line["step"] for line in lines]
+    for name, key, color in (
+        ("generator", weight.removeprefix("weight_"), _BLUE),
+        ("discriminator", "discriminator", "#228833"),
+    ):
+        axes.plot(steps, [line[key] for line in lines], label=name, color=color)
+    axes.set_ylabel("adversarial loss")
+    axes.legend(frameon=False, loc="upper left")
+    right = axes.twinx()
+    right.plot(steps, [line[weight] for line in lines], color=_RED, ls="--")
+    right.set_ylim(bottom=0)
+    right.set_ylabel("weight of the generator's loss", color=_RED)
+    right.spines[["top"]].set_visible(False)
 
 
 def _plot_health(axes: Any, lines: list[dict[str, Any]]) -> None:

@@ -110,7 +110,7 @@ def _write_down(
 ) -> None:
     """The final evaluation as pictures, state and result; the result, last, says it is done."""
     plot_use(evaluation, folder.images / "codebook_usage.png")
-    plot_curves(folder.metrics, folder.images / "curves.png")
+    plot_curves(folder.metrics, folder.images / "curves.png", terms=experiment.losses.terms)
     _judge(evaluation, experiment, heartbeat)
     folder.write_result(final_result(experiment, state, evaluation, world))
 
@@ -144,7 +144,7 @@ def _announce(
         f"{folder.path}\n{start}: {plan.steps} steps of {experiment.settings.batch_size} images, "
         f"{parameters / 1e6:.2f} M parameters, {len(data.train)} training and "
         f"{len(data.evaluation)} evaluation images ({data.name}, {data.image_size} px), "
-        f"{world.size} x {world.device.type}"
+        f"{world.size} x {world.device.type}\nloss: {experiment.losses.describe()}"
     )
     for metric, reason in experiment.missing.items():
         print(f"{metric} will be left out: {reason}")
