@@ -176,6 +176,8 @@ def test_adaptive_weight_is_clamped_and_joins_tensors() -> None:
     three, four, zero = torch.tensor([3.0]), torch.tensor([[0.0, 4.0]]), torch.zeros(2)
     value = adaptive_weight([three, four], [torch.tensor(2.0)], eps=0.5, maximum=1e4)
     assert float(value) == pytest.approx(5 / 2.5)
+    assert not adaptive_weight([three.requires_grad_()], [four], eps=0, maximum=9).requires_grad
+    three = three.detach()
     assert float(adaptive_weight([three], [zero], eps=1e-4, maximum=1e4)) == 1e4
     assert float(adaptive_weight([zero], [zero], eps=1e-8, maximum=1e4)) == 0
     assert float(adaptive_weight([three.half()], [four.half()], eps=0.0, maximum=9.0)) == 0.75

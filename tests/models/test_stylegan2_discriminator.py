@@ -24,10 +24,10 @@ def images(count: int, size: int = 16) -> Tensor:
     return torch.rand(count, 3, size, size, generator=generator) * 2 - 1
 
 
-@pytest.mark.parametrize(("width", "millions"), [(128, 28.86), (64, 24.00)])
-def test_parameters_at_256_pixels(width: int, millions: float) -> None:
+@pytest.mark.parametrize(("settings", "millions"), [({}, 28.86), ({"width": 64}, 24.00)])
+def test_parameters_at_256_pixels(settings: dict[str, int], millions: float) -> None:
     with torch.device("meta"):
-        network = StyleGAN2Discriminator(3, 256, width=width)
+        network = StyleGAN2Discriminator(3, 256, **settings)
     count = sum(p.numel() for p in network.parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.005)
 
@@ -125,6 +125,22 @@ def test_r1s_gradient_is_finite_even_without_deviation(repeated: bool) -> None:
     assert float(penalty.detach()) > 0
     for name, parameter in loss.discriminator.named_parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+
+def test_a_block_by_hand() -> None:
+    """Blur, then convolve with stride 2, on both paths: the 1x1 one without the saved work."""
+    block, x = small(group=0).blocks[0], torch.randn(2, 8, 16, 16)
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    blur = torch.outer(taps, taps)[None, None]
+
+    def blurred(x: Tensor, pad: int) -> Tensor:
+        return torch.cat([F.conv2d(F.pad(c, [pad] * 4), blur) for c in x.split(1, 1)], 1)
+
+    wide = blurred(block.first(x), 2)
+    main = F.conv2d(wide, block.second[0].weight / math.sqrt(9 * wide.shape[1]), stride=2)
+    skip = F.conv2d(blurred(x, 1), block.skip.weight / math.sqrt(x.shape[1]), stride=2)
+    expected = (F.leaky_relu(main, 0.2) * math.sqrt(2) + skip) / math.sqrt(2)
+    torch.testing.assert_close(block(x), expected)
 
 
 def test_a_shift_of_two_pixels_moves_the_blurred_features() -> None:

@@ -117,8 +117,7 @@ class Adversarial(nn.Module):
         """
         real_logits, fake_logits = self._logits(real.detach()), self._logits(fake.detach())
         self._remember(real=real_logits.detach(), fake=fake_logits.detach())
-        # Clones: update_averages moves the buffer in place, perhaps before the backward pass.
-        average_real, average_fake = self.averages.clone()
+        average_real, average_fake = self.averages.unbind()
         penalty = lecam_penalty(
             real=real_logits,
             fake=fake_logits,
