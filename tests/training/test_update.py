@@ -210,16 +210,17 @@ def test_the_adaptive_weight_is_the_ratio_of_gradients_at_the_last_layer(loss):
     assert logged["weight_adversarial"] == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_one_step_is_that_of_a_loss_written_out():
+@pytest.mark.parametrize("loss", ["adaptive", "perceptual"])
+def test_one_step_is_that_of_a_loss_written_out(loss):
     """The cut graph gives what one backward pass through everything gives."""
-    state, logged = trained("vq", "adaptive", [images()], steps=1)
+    state, logged = trained("vq", loss, [images()], steps=1)
     torch.manual_seed(0)
-    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES["adaptive"]()
+    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES[loss]()
     target = to_float(images())
     output, quantized = model(target)
     values = losses.values(output, target, step=0)
-    weight = logged["weight_adversarial"]
-    total = 0.5 * values["l1"] + values["l2"] + quantized.loss + weight * values["adversarial"]
+    weights = {**losses.weights, "adversarial": logged["weight_adversarial"]}
+    total = quantized.loss + sum(weights[name] * value for name, value in values.items())
     total.backward()
     assert logged["loss"] == pytest.approx(float(total.detach()), rel=1e-5)
     parameters = list(model.parameters())
@@ -228,6 +229,14 @@ def test_one_step_is_that_of_a_loss_written_out():
     torch.optim.SGD(parameters, lr=0.1).step()
     for name, value in model.named_parameters():
         torch.testing.assert_close(state[name], value.double(), rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_lecam_holds_to_the_averages_of_the_steps_before():
+    state, logged = trained("vq", "fixed", [images()], steps=2)
+    assert int(state["terms.adversarial.steps_averaged"]) == 2
+    assert logged["lecam"] > 0
+    _, first = trained("vq", "fixed", [images()], steps=1)
+    assert first["lecam"] == 0
 
 
 def test_the_discriminators_rate_is_its_own_from_its_start_on():
