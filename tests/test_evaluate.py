@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+import yaml
 
 from tests.commands import TINY, only_run, result_of, run, start
 from tests.test_resume import wait_for_step
@@ -85,6 +86,34 @@ def test_other_data_go_to_a_place_of_their_own(finished, tmp_path):
     assert result["data"]["images"] == 3
     assert result["cost"]["steps"] == 6
     assert (folder / "result.json").read_bytes() == before
+
+
+def test_own_pictures_and_the_codebook(finished, tmp_path):
+    place, folder = finished
+    _write_images(tmp_path, 2)
+    (tmp_path / "2.png").write_bytes(b"broken")
+    before = (folder / "result.json").read_bytes()
+    shown = run("vqx.evaluate", str(folder), f"images={tmp_path}", cwd=place)
+    assert shown.returncode == 1
+    assert "2.png: cannot identify image file" in shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert len(list((folder / "pictures" / "panels").iterdir())) == 2
+    (folder / "pictures" / "embeddings.png").unlink()
+    plotted = run("vqx.evaluate", str(folder), "plots=true", cwd=place)
+    assert plotted.returncode == 0, plotted.stderr
+    assert (folder / "pictures" / "embeddings.png").exists()
+    assert (folder / "result.json").read_bytes() == before
+
+
+def test_a_strangers_data_set_is_not_built(finished, tmp_path):
+    _, folder = finished
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"]["_target_"] = "mine.data"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    for words in ([], ["plots=true"]):
+        wrong = run("vqx.evaluate", str(tmp_path), *words, cwd=tmp_path)
+        assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
+        assert "allow=mine" in wrong.stderr
 
 
 def _write_images(folder, count):

@@ -1,7 +1,7 @@
 """`python -m vqx.export RUN`: a trained tokenizer in two files that can be passed on.
 
-`model.safetensors` (tensors) and `tokenizer.yaml` (what to build, and where it is from) are all that
-`vqx.load` needs; neither can execute anything.
+`model.safetensors` (tensors) and `tokenizer.yaml` (what to build, and where it is from) are all
+that `vqx.load` needs; neither can execute anything.
 """
 
 import argparse

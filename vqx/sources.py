@@ -132,7 +132,7 @@ def _read_run(folder: RunFolder, allow: Sequence[str]) -> Source:
 
 
 def _pixel_levels(loss: Any, allow: Sequence[str]) -> int | None:
-    """Levels of a pixel whose logits the decoder gives, from the loss's node; None: it gives images.
+    """Levels of a pixel, where the loss's node wants their logits of the decoder, else None.
 
     The loss itself is not built. A class that is neither vqx's nor allowed is taken for one of
     images.
@@ -185,21 +185,22 @@ def _read_export(path: Path, allow: Sequence[str]) -> Source:
             "the run again, or use the vqx that wrote it"
         )
     try:
-        nodes = [stored["model"], stored["quantizer"]]
-        source_fields = {
-            "name": str(stored["name"]),
-            "model": dict(nodes[0]),
-            "quantizer": dict(nodes[1]),
-            "image_channels": int(stored["image_channels"]),
-            "pixel_levels": stored.get("pixel_levels"),
-            "channels_last": bool(stored["channels_last"]),
-            "about": dict(stored.get("about") or {}),
-        }
-        digest = stored["sha256"]
+        source = Source(
+            name=str(stored["name"]),
+            model=dict(stored["model"]),
+            quantizer=dict(stored["quantizer"]),
+            image_channels=int(stored["image_channels"]),
+            state={},
+            pixel_levels=stored["pixel_levels"],
+            channels_last=bool(stored["channels_last"]),
+            about=dict(stored["about"]),
+        )
+        digest = str(stored["sha256"])
     except (KeyError, TypeError, ValueError) as error:
         raise VqxError(f"{description} is damaged ({error}): export the run again") from error
+    nodes = [source.model, source.quantizer]
     check_targets(nodes, parts=TOKENIZER_PARTS, allow=allow, where=str(description))
-    return Source(**source_fields, state=_read_tensors(path / WEIGHTS, digest))
+    return replace(source, state=_read_tensors(path / WEIGHTS, digest))
 
 
 def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 Axes: K codes, D latent width, Q codebooks.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from vqx.quantizers import Quantizer
 from vqx.runs.files import atomic_file
-from vqx.seeing.entries import LARGEST_DRAWN, Moments, codebook_entries
+from vqx.seeing.entries import LARGEST_DRAWN, Moments, PrincipalAxes, codebook_entries
 
 UMAP_MISSING = "embeddings.png is of PCA alone: pip install umap-learn puts UMAP beside it"
 _LARGEST_UMAP = 2**14  # minutes beyond
@@ -33,16 +34,12 @@ def plot_embeddings(
     """
     size = quantizer.codebook_size
     if size > LARGEST_DRAWN or counts is None:
-        return [
-            f"no embeddings.png: {size:,} codes are more than the {LARGEST_DRAWN:,} it can show"
-        ]
+        return [f"no embeddings.png: of {size:,} codes, it shows {LARGEST_DRAWN:,} at most"]
     umap = _find_umap()
     notes = [] if umap else [UMAP_MISSING]
     if umap and not _FEWEST_UMAP <= size <= _LARGEST_UMAP:
         umap = None
-        notes.append(
-            f"no UMAP of {size:,} codes: from {_FEWEST_UMAP} to {_LARGEST_UMAP:,} it works"
-        )
+        notes.append(f"no UMAP of {size:,} codes: only of {_FEWEST_UMAP} to {_LARGEST_UMAP:,}")
     shown = min(quantizer.codebooks, _CODEBOOKS)
     if shown < quantizer.codebooks:
         notes.append(f"embeddings.png: the first {shown} of {quantizer.codebooks} codebooks")
@@ -50,7 +47,8 @@ def plot_embeddings(
     for index in range(shown):
         entries = codebook_entries(quantizer, index)
         _draw_row(panels[index], entries, counts[index].cpu(), umap, _title(quantizer, index))
-    figure.suptitle(f"codebook entries, coloured by use on {images}", fontsize=10)
+    title = f"codebook entries, coloured by use on {images}"
+    figure.suptitle(textwrap.fill(title, 100 * panels.shape[1]), fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         figure.savefig(file, dpi=150, format="png")
@@ -62,7 +60,7 @@ def _find_umap() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from umap import UMAP
+            from umap import UMAP  # type: ignore[import-not-found]
     except ImportError:
         return None
     return UMAP
@@ -82,15 +80,9 @@ def _title(quantizer: Quantizer, index: int) -> str:
 def _draw_row(panels: Any, entries: Tensor, counts: Tensor, umap: Any, title: str) -> None:
     """PCA, and UMAP if given, of `entries` (K, D) used `counts` (K,) times."""
     used = int((counts > 0).sum())
-    moments = Moments(entries.shape[1])
-    moments.add(entries)
-    axes = moments.principal_axes(2)
-    places = axes.project(entries).numpy()
-    if places.shape[1] == 1:  # a single channel: a line
-        places = np.stack([places[:, 0], np.zeros(len(places))], axis=1)
+    places, labels = _principal_places(entries, counts)
     drawn = _scatter(panels[0], places, counts.numpy())
-    labels = [f"axis {i + 1}: {share:.0%} of variance" for i, share in enumerate(axes.shares)]
-    panels[0].set(xlabel=labels[0], ylabel=labels[1] if len(labels) > 1 else "")
+    panels[0].set(xlabel=labels[0], ylabel=labels[1])
     panels[0].set_title(f"{title}PCA of {len(counts):,} codes, {used:,} used", fontsize=10)
     if umap is not None:
         neighbours = min(15, len(entries) - 1)
@@ -102,9 +94,34 @@ def _draw_row(panels: Any, entries: Tensor, counts: Tensor, umap: Any, title: st
         drawn = _scatter(panels[1], np.asarray(flat, dtype=np.float64), counts.numpy()) or drawn
         panels[1].set_title(f"{title}UMAP, {neighbours} neighbours", fontsize=10)
         panels[1].set(xticks=[], yticks=[])
+        panels[1].spines[:].set_visible(False)
     if drawn is not None:
         bar = panels[-1].figure.colorbar(drawn, ax=list(panels), pad=0.01)
         bar.set_label("times used (grey: never)")
+
+
+def _principal_places(
+    entries: Tensor, counts: Tensor
+) -> tuple[NDArray[np.float64], tuple[str, str]]:
+    """Places (K, 2) of `entries` (K, D) on their principal axes, and the axes' names.
+
+    A grid, as FSQ's, has many codes at one place of its own axes: there each code weighs as often
+    as it is used, which turns the axes.
+    """
+    axes, what = _axes(entries, torch.ones(len(entries))), "variance"
+    places = axes.project(entries)
+    if len(places.mul(1e4).round().unique(dim=0)) <= len(places) / 2 and int(counts.sum()):
+        axes, what = _axes(entries, counts), "variance, as used"
+        places = axes.project(entries)
+    lines = places.new_zeros(len(places), 2 - places.shape[1])  # a single channel: a line
+    names = [f"axis {i}: {share:.0%} of {what}" for i, share in enumerate(axes.shares, start=1)]
+    return torch.cat([places, lines], dim=1).numpy(), (names[0], names[1] if names[1:] else "")
+
+
+def _axes(entries: Tensor, weights: Tensor) -> PrincipalAxes:
+    moments = Moments(entries.shape[1])
+    moments.add(entries, weights=weights)
+    return moments.principal_axes(2)
 
 
 def _scatter(axes: Any, places: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:

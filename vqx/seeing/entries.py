@@ -54,24 +54,25 @@ class Moments:
     """Mean and covariance of rows that are seen a few at a time, in float64."""
 
     def __init__(self, channels: int) -> None:
-        self.count = 0
+        self.weight = 0.0
         self.sum = torch.zeros(channels, dtype=torch.float64)
         self.products = torch.zeros(channels, channels, dtype=torch.float64)
 
-    def add(self, rows: Tensor) -> None:
-        """See `rows` (N, D)."""
-        for some in rows.cpu().split(_AT_ONCE):
-            values = some.double()
-            self.count += len(values)
-            self.sum += values.sum(0)
-            self.products += values.T @ values
+    def add(self, rows: Tensor, *, weights: Tensor | None = None) -> None:
+        """See `rows` (N, D), each once or as often as `weights` (N,) say."""
+        weights = torch.ones(len(rows)) if weights is None else weights
+        for some, times in zip(rows.split(_AT_ONCE), weights.split(_AT_ONCE), strict=True):
+            values, weight = some.double(), times.double()
+            self.weight += float(weight.sum())
+            self.sum += weight @ values
+            self.products += (values * weight[:, None]).T @ values
 
     def principal_axes(self, count: int) -> PrincipalAxes:
         """The `count` principal axes of all rows, or D if that is less.
 
         The largest part of each direction is positive: the same picture every time.
         """
-        seen = max(1, self.count)
+        seen = self.weight or 1.0
         mean = self.sum / seen
         variances, vectors = torch.linalg.eigh(self.products / seen - mean.outer(mean))
         variances = variances.flip(0).clamp(min=0)

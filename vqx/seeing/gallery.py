@@ -165,7 +165,7 @@ class Gallery:
 
     def _draw_maps(self, palette: Palette, waiting: Path) -> list[str]:
         quantizer = self.tokenizer.tokenizer.quantizer
-        thumbnails = []
+        thumbnails: list[Thumbnail] = []
         for number, row in enumerate(_progress(self.rows), start=1):
             with np.load(waiting / f"{number}.npz") as kept:
                 codes = torch.from_numpy(kept["codes"].astype(np.int64))
@@ -184,7 +184,8 @@ class Gallery:
             if len(thumbnails) < SHEET_IMAGES:
                 grid = by_entry(quantizer, codes, palette)
                 thumbnails.append(_thumbnail(row, pictures, grid))
-        title = f"{self.tokenizer.source.name}: input, reconstruction, codes (near entries, near colours)"
+        what = "input, reconstruction, codes (near entries, near colours)"
+        title = f"{self.tokenizer.source.name}: {what}"
         save_picture(contact_sheet(thumbnails, title=title), self.place / "contact_sheet.png")
         if len(self.rows) > SHEET_IMAGES:
             return [f"contact_sheet.png: the first {SHEET_IMAGES} of {len(self.rows)} images"]

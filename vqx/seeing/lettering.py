@@ -72,7 +72,7 @@ def labelled(
 ) -> Image.Image:
     """Pictures of one size, each below its label, `columns` beside each other, under a caption."""
     width, height = tiles[0][1].size
-    size = min(40, max(13, max(width, height) // 45))
+    size = min(96, max(13, max(width, height) // 45))
     gap, line = size // 2, round(1.6 * size)
     cell = (max(width, 14 * size) + gap, line + height + gap)
     rows = -(-len(tiles) // columns)

@@ -24,7 +24,7 @@ _POSITIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """Codes (1, h, w) or (1, h, w, Q), the image (1, C, H, W) uint8 that they give, both on the CPU.
+    """Codes (1, h, w) or (1, h, w, Q) and the uint8 image (1, C, H, W) of them, on the CPU.
 
     tiles: into how many pieces the image was cut.
     """
