@@ -145,6 +145,8 @@ def test_another_scale_is_said_plainly(tmp_path: Path) -> None:
     ]
     assert len(_notes(table, "same data")) == len(_notes(table, "other resolution")) == 1
     assert "cifar10 64 px" in _notes(table, "other resolution")[0]
+    _write(tmp_path, EMA, "ema", data__name="folder", data__image_size=256)
+    assert len(_notes(_table(tmp_path, "serezd_quantizers"), "data unnamed")) == 1
     assert any(EMA in text for text in _notes(table, "not run here"))
     assert len(_notes(table, "source")) == 2
 
@@ -225,8 +227,8 @@ def test_without_a_row_that_is_published_labels_stay(tmp_path: Path) -> None:
 
 def test_what_other_rows_leave_unsaid_is_theirs_alone(tmp_path: Path) -> None:
     _write(tmp_path, STANDARD, trainer__learning_rate=0.5)
-    for i, rate in enumerate((0.1, 0.1, 0.2)):
-        _write(tmp_path, None, ("vq", "ema", "fsq")[i], trainer__learning_rate=rate)
+    for i, rate in enumerate((0.1, 0.1, 0.1, 0.2)):
+        _write(tmp_path, None, ("vq", "ema", "fsq", "fsq")[i], trainer__learning_rate=rate)
     table = _table(tmp_path, "serezd_quantizers")
     assert "learning_rate" not in table.caption
     assert _notes(table, "other rows") == ["unless named learning_rate=0.1"]
