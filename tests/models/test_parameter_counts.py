@@ -57,3 +57,17 @@ def test_the_upsampling_convolutions_are_what_the_newest_code_adds():
     plain = parameters(resnet_autoencoder, 256)
     added = sum(9 * width**2 + width for width in (256, 128, 64, 64))
     assert parameters(resnet_autoencoder, 256, **TAMING) == plain + added
+
+
+def kernel(before, after, side):
+    return before * after * side**2 + after
+
+
+def test_minimal_and_strided_count_layer_by_layer():
+    residual = 2 * (kernel(128, 32, 3) + kernel(32, 128, 1))
+    encoder = kernel(3, 64, 4) + kernel(64, 128, 4) + kernel(128, 128, 3) + kernel(128, 64, 1)
+    decoder = kernel(64, 128, 1) + kernel(128, 128, 3) + kernel(128, 64, 4) + kernel(64, 3, 4)
+    assert parameters(minimal_autoencoder, 64) == encoder + decoder + 2 * residual
+    encoder = kernel(3, 128, 4) + 2 * kernel(128, 128, 4) + kernel(128, 4, 1)
+    decoder = kernel(4, 128, 4) + 2 * kernel(128, 128, 4) + kernel(128, 3, 1)
+    assert parameters(strided_autoencoder, 4) == encoder + decoder
