@@ -8,7 +8,6 @@ from tests.bits import assert_same_bits
 from tests.commands import TINY, lines_of, result_of
 from vqx.config import composed, run_name
 from vqx.errors import ConfigError
-from vqx.quantizers import FSQ
 from vqx.runs.folder import RunFolder
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import variants_of
@@ -106,7 +105,7 @@ def test_what_a_recipe_leaves_in_its_run(unbroken):
         evaluated = [line["step"] for line in lines_of(folder) if line["kind"] == "evaluate"]
         assert evaluated == [6, 7]
     if recipe == "masked":
-        for prefix in ("masked_", "soft_masked_", "soft_"):
+        for prefix in ("masked_", "masked_soft_", "soft_"):
             assert f"{prefix}psnr" in result["metrics"]
         stamp = result["metrics"]["masked_psnr"]["stamp"]
         assert "50% of its 8x8 patches dropped" in stamp
@@ -169,7 +168,7 @@ def test_variants_are_soft_masked_or_both():
     mask = PatchMask(0.5, 8)
     assert variants_of([], discrete=True, mask=None) == []
     found = variants_of([], discrete=False, mask=mask)
-    assert [v.prefix for v in found] == ["soft_", "masked_", "soft_masked_"]
+    assert [v.prefix for v in found] == ["soft_", "masked_", "masked_soft_"]
 
 
 def test_no_evaluation_before_codes_are_trained():
@@ -191,6 +190,7 @@ def test_no_evaluation_before_codes_are_trained():
         (["model.norm=batch", "trainer.accumulation=2"], "the model has batch normalisation"),
         (["loss=vqgan", "loss.terms.adversarial.term.adaptive=perceptual", "~loss.terms.lpips"],
          "needs an LPIPS term"),
+        (["loss=maskgit_gan", "~loss.terms.lpips", "trainer.accumulation=4"], "groups of 4 images"),
     ],
 )  # fmt: skip
 def test_recipes_that_cannot_be_are_refused(overrides, message, tmp_path):
@@ -200,9 +200,10 @@ def test_recipes_that_cannot_be_are_refused(overrides, message, tmp_path):
         run_training(config, RunFolder(tmp_path / "runs" / "x"), overrides=[])
 
 
-def test_fsq_can_be_pretrained_too(tmp_path):
-    assert not FSQ([5, 5]).needs_initialization
-    overrides = [*TINY, f"results={tmp_path}", "trainer.steps=4", "trainer.pretraining_steps=50%"]
+def test_schedules_of_a_quantizer_begin_when_it_does(tmp_path):
+    """And a quantizer without any start from data can be pretrained too."""
+    overrides = [*TINY, f"results={tmp_path}", "trainer.steps=6", "trainer.pretraining_steps=50%"]
     folder = RunFolder(tmp_path / "runs" / "x")
-    run_training(composed(overrides), folder, overrides=[])
-    assert folder.is_done
+    run_training(composed([*overrides, "quantizer=gumbel"]), folder, overrides=[])
+    state = load_newest(folder.path / "checkpoints")[0]["tokenizer"]
+    assert {int(value) for name, value in state.items() if name.endswith(".steps")} == {3}

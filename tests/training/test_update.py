@@ -261,16 +261,18 @@ def test_r1_counts_interval_times_in_the_steps_it_is_due():
     """With a linear discriminator a.x and R1 alone the step is -rate * gamma * a * interval."""
     linear = nn.Conv2d(1, 1, 2, bias=False)
     term = Adversarial(linear, r1_gamma=0.5, r1_interval=4)
-    losses = WeightedSum({"l2": Weighted(L2(), 1.0), "adversarial": Weighted(term, 1.0)})
+    losses = WeightedSum({"l2": Weighted(L2(), 1.0), "adversarial": Weighted(term, 1.0, 3)})
     adversary = Adversary.of(losses, settings=settings(clip_norm=None), device=CPU)
     adversary.optimizer = torch.optim.SGD(adversary.parameters, lr=0.01)
     adversary._set_rate = lambda *_: None
     alike = torch.full((3, 1, 2, 2), 0.01)  # real and fake alike: the hinge's gradients cancel
-    for step, factor in ((0, 1 - 0.01 * 0.5 * 4), (1, 1.0), (4, 1 - 0.01 * 0.5 * 4)):
+    due = 1 - 0.01 * 0.5 * 4
+    # Counted from the discriminator's own first step, here 3.
+    for step, factor in ((3, due), (4, 1.0), (7, due)):
         before = linear.weight.detach().clone()
         values = adversary.update([Pair(alike, alike, 1.0)], step=step, steps=9)
         torch.testing.assert_close(linear.weight.detach(), before * factor)
-        if step != 1:
+        if step != 4:
             torch.testing.assert_close(values["r1"], 0.25 * before.square().sum())
 
 

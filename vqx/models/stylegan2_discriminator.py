@@ -51,6 +51,7 @@ class StyleGAN2Discriminator(nn.Module):
         widths = [max(1, min(max_width, width * 256 // size)) for size in sizes]  # down to 4 px
         self.from_image = _convolution(image_channels, widths[0], 1)
         self.blocks = nn.Sequential(*[_HalvingBlock(a, b) for a, b in pairwise(widths)])
+        self.group = group
         self.deviation = MinibatchDeviation(group) if group else nn.Identity()
         last = widths[-1]
         self.head = nn.Sequential(

@@ -64,7 +64,7 @@ def variants_of(
     for masked in (None, mask) if mask is not None else (None,):
         for soft in (False,) if discrete else (False, True):
             if masked is not None or soft:
-                prefix = (SOFT if soft else "") + (MASKED if masked else "")
+                prefix = (MASKED if masked else "") + (SOFT if soft else "")
                 found.append(Variant(prefix, soft, masked, tuple(_copies(metrics))))
     return found
 

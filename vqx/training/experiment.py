@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vqx.collectives import world_size
 from vqx.data import Data
 from vqx.durations import steps_in
 from vqx.errors import ConfigError, VqxError
@@ -106,7 +107,9 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
         config, image_channels=data.channels, pixel_levels=losses.pixel_levels
     )
     check_downsampling(tokenizer, data)
-    check_splittable(tokenizer, losses, accumulation=settings.accumulation)
+    check_splittable(
+        tokenizer, losses, batch_size=settings.batch_size, accumulation=settings.accumulation
+    )
     tokenizer.quantizer.set_epoch_length(epoch, run=run)
     check_contracts(tokenizer.quantizer, device=device)
     size = (data.image_size, data.image_size)
@@ -147,8 +150,13 @@ def build_losses(
     return losses
 
 
-def check_splittable(tokenizer: Tokenizer, losses: WeightedSum, *, accumulation: int) -> None:
-    """Raise ConfigError where micro-batches would change the result: statistics of the batch."""
+def check_splittable(
+    tokenizer: Tokenizer, losses: WeightedSum, *, batch_size: int, accumulation: int
+) -> None:
+    """Raise ConfigError where micro-batches or ranks would change the result.
+
+    Those are statistics of the batch, and of groups of its images that would be cut apart.
+    """
     parts = [("the model", tokenizer.encoder), ("the model", tokenizer.decoder)]
     if named := losses.adversarial:
         parts.append(("the discriminator", named[1].discriminator))
@@ -158,6 +166,14 @@ def check_splittable(tokenizer: Tokenizer, losses: WeightedSum, *, accumulation:
                 f"trainer.accumulation={accumulation}: {what} has batch normalisation, whose "
                 "statistics would be of a micro-batch: set accumulation=1 or another norm"
             )
+    parts_of_batch = world_size() * accumulation
+    group = int(getattr(named[1].discriminator, "group", 0)) if named else 0
+    if parts_of_batch > 1 and group and batch_size % (parts_of_batch * group):
+        raise ConfigError(
+            f"the discriminator compares groups of {group} images, which trainer.batch_size="
+            f"{batch_size} over {parts_of_batch} parts (devices x accumulation) would cut: make it "
+            f"a multiple of {parts_of_batch * group}, or set the discriminator's group to 0"
+        )
 
 
 def check_downsampling(tokenizer: Tokenizer, data: Data) -> None:

@@ -81,14 +81,15 @@ class TrainState:
 
 
 def make_optimizer(experiment: Experiment) -> torch.optim.Optimizer:
-    """Fused AdamW; weight decay on matrices and kernels, not on biases or codebooks."""
+    """Fused AdamW; weight decay on matrices and kernels, not on biases, lengths or codebooks."""
     settings = experiment.settings
     quantizer = {id(p) for p in experiment.tokenizer.quantizer.parameters()}
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for parameter in experiment.tokenizer.parameters():
+    for name, parameter in experiment.tokenizer.named_parameters():
         if parameter.requires_grad:
-            free = parameter.ndim < 2 or id(parameter) in quantizer
+            length = name.endswith("parametrizations.weight.original0")  # of weight norm's vectors
+            free = parameter.ndim < 2 or length or id(parameter) in quantizer
             (plain if free else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay},
