@@ -13,6 +13,7 @@ _DESCRIPTION = """Measure vqx on this machine. Ratios of alternating rounds: oth
 BENCHMARKS = {
     "trainer": "what the trainer adds to a bare loop",
     "quantizers": "time and memory of every quantizer beside vector-quantize-pytorch",
+    "models": "time and memory of an optimizer step of every model and loss",
     "collapse": "how much of a codebook is in use after training, by method",
 }
 
