@@ -10,7 +10,7 @@ import yaml
 from tests.commands import TINY, only_run, result_of, run, start
 from tests.test_resume import wait_for_step
 from vqx.errors import ConfigError
-from vqx.evaluate import overridden
+from vqx.evaluate import main, overridden
 
 
 @pytest.fixture(scope="module")
@@ -88,32 +88,38 @@ def test_other_data_go_to_a_place_of_their_own(finished, tmp_path):
     assert (folder / "result.json").read_bytes() == before
 
 
-def test_own_pictures_and_the_codebook(finished, tmp_path):
-    place, folder = finished
+def evaluated(monkeypatch, capsys, *words):
+    """Exit code and standard error of `vqx.evaluate WORDS`, in this process."""
+    monkeypatch.setattr("sys.argv", ["vqx.evaluate", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code, capsys.readouterr().err
+
+
+def test_own_pictures_and_the_codebook(finished, tmp_path, monkeypatch, capsys):
+    _, folder = finished
     _write_images(tmp_path, 2)
     (tmp_path / "2.png").write_bytes(b"broken")
     before = (folder / "result.json").read_bytes()
-    shown = run("vqx.evaluate", str(folder), f"images={tmp_path}", cwd=place)
-    assert shown.returncode == 1
-    assert "2.png: cannot identify image file" in shown.stderr
-    assert "Traceback" not in shown.stderr
+    code, errors = evaluated(monkeypatch, capsys, folder, f"images={tmp_path}")
+    assert code == 1
+    assert "2.png: cannot identify image file" in errors
+    assert "Traceback" not in errors
     assert len(list((folder / "pictures" / "panels").iterdir())) == 2
     (folder / "pictures" / "embeddings.png").unlink()
-    plotted = run("vqx.evaluate", str(folder), "plots=true", cwd=place)
-    assert plotted.returncode == 0, plotted.stderr
+    assert evaluated(monkeypatch, capsys, folder, "plots=true")[0] == 0
     assert (folder / "pictures" / "embeddings.png").exists()
     assert (folder / "result.json").read_bytes() == before
 
 
-def test_a_strangers_data_set_is_not_built(finished, tmp_path):
-    _, folder = finished
-    config = yaml.safe_load((folder / "config.yaml").read_text())
+@pytest.mark.parametrize("words", [[], ["plots=true"], ["data.image_size=32"]])
+def test_a_strangers_data_set_is_not_built(finished, tmp_path, monkeypatch, capsys, words):
+    config = yaml.safe_load((finished[1] / "config.yaml").read_text())
     config["data"]["_target_"] = "mine.data"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    for words in ([], ["plots=true"]):
-        wrong = run("vqx.evaluate", str(tmp_path), *words, cwd=tmp_path)
-        assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
-        assert "allow=mine" in wrong.stderr
+    code, errors = evaluated(monkeypatch, capsys, tmp_path, *words)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "allow=mine" in errors
 
 
 def _write_images(folder, count):

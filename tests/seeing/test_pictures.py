@@ -17,7 +17,7 @@ def flat(value, size, channels=3):
 
 
 def shows(picture, values):
-    """How many pixels of `picture` are each of the grey `values`; letters have some of all greys."""
+    """How many pixels of `picture` are each of the grey `values`; letters hold some of each."""
     pixels = np.asarray(picture)
     return [round(int((pixels == value).all(axis=2).sum()), -2) for value in values]
 
