@@ -43,7 +43,7 @@ Your own pictures: png, jpg, jpeg, bmp, webp of any size and mode; RUN may be an
   embeddings.png     see below
   images.csv         the table that is printed: file, size, codes, bits per pixel, PSNR
   A file that cannot be read is named and left out; the exit code is then 1, after all others.
-  Memory: 1 GB for model=conv, 2 GB for model=resnet, plus 40 bytes a pixel of the image; a
+  Memory: 1 GB for model=conv, 2 GB for model=resnet, plus some 65 bytes a pixel of the image; a
   smaller tile takes less.
   A tile's margin is at least 64 pixels and 8 codes. Networks that see further, by attention or
   group normalization, give a tile the codes of a smaller picture: raise tile to have it whole.
