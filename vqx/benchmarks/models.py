@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """Time and peak memory of a whole optimizer step of each model and loss, in rounds
 that alternate with the step of conv, l2; then parameters beside those that others print.
 
-  python -m vqx.bench models --quick                     a minute or two: 32 px, two models
+  python -m vqx.bench models --quick                     minutes: 32 px, two models
   python -m vqx.bench models --out results/tables/models.md      all of them
   python -m vqx.bench models --models conv vit --losses l2 vqgan
   python -m vqx.bench models --models resnet --losses l2 serezd_gan_adaptive_r1 \\

@@ -2,19 +2,21 @@
 
 import gc
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vqx.benchmarks import peak
-from vqx.benchmarks.alternation import alternate
+from vqx.benchmarks.alternation import alternate, seconds_of
 from vqx.benchmarks.models_step import Case, Setting, TrainingStep, configuration
 from vqx.errors import WeightsMissing
 from vqx.training.rank import set_arithmetic
 
 REFERENCE = Case("conv", "l2")
+_MOST_REPEATS = 16  # of a short call within a round
 _SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product stands for the device's peak
 
 
@@ -111,12 +113,14 @@ def _measure(case: Case, setting: Setting) -> Measured:
     most = peak.peak_bytes(longest, device)
     reference = _reference(setting, case=case, step=step)
     product = Product(device)
-    calls: dict[str, Callable[[], object]] = {"plain": step.plain, "reference": reference.plain}
+    calls: dict[str, Callable[[], None]] = {
+        "plain": step.plain,
+        "reference": reference.plain,
+        "product": product,
+    }
     if step.interval is not None:
         calls["penalised"] = step.with_penalty
-    times = alternate(
-        {**calls, "product": product}, device, rounds=setting.rounds, budget=setting.budget
-    )
+    times = _timed(calls, device, setting)
     ours, theirs = step.parameters
     return Measured(
         batch=setting.batch,
@@ -130,6 +134,33 @@ def _measure(case: Case, setting: Setting) -> Measured:
         peak=most,
         interval=step.interval,
     )
+
+
+def _timed(
+    calls: Mapping[str, Callable[[], None]], device: torch.device, setting: Setting
+) -> dict[str, list[float]]:
+    """Seconds of each of the `calls`, a list over rounds.
+
+    Short ones are repeated within a round up to a quarter of a plain step: a moment of other load
+    would else decide what a long step is compared with.
+    """
+    whole = seconds_of(calls["plain"], device)
+    counts = {
+        name: max(1, min(_MOST_REPEATS, int(whole / 4 / seconds_of(call, device))))
+        for name, call in calls.items()
+    }
+    times = alternate(
+        {name: partial(_repeat, call, counts[name]) for name, call in calls.items()},
+        device,
+        rounds=setting.rounds,
+        budget=setting.budget,
+    )
+    return {name: [each / counts[name] for each in seconds] for name, seconds in times.items()}
+
+
+def _repeat(call: Callable[[], None], count: int) -> None:
+    for _ in range(count):
+        call()
 
 
 def _built(case: Case, setting: Setting) -> TrainingStep:
