@@ -161,7 +161,7 @@ def test_the_order_on_the_command_line_does_not_count():
     assert typed["data"]["name"] == "photos"
     assert typed["quantizer"]["_target_"] == "vqx.quantizers.FSQ"
     assert typed["trainer"]["steps"] == 7
-    assert typed["trainer"]["batch_size"] == 64
+    assert typed["trainer"]["batch_size"] == 32
 
 
 def test_a_scale_without_a_row_keeps_what_was_typed():
