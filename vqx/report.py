@@ -28,7 +28,7 @@ The table of all runs: rows are what differs, seeds folded to mean ± standard d
   python -m vqx.report quantizer=fsq seed=0              runs whose configuration says so
   python -m vqx.report sort=psnr columns=[usage,psnr]    best first, two columns
   python -m vqx.report results/runs/ema-* name=ema       some folders, to tables/ema.md and .csv
-  python -m vqx.report row=swasun/* published=swasun     ours above what the source printed
+  python -m vqx.report 'row=swasun/*' published=swasun   ours above what the source printed
 
 Options (KEY=VALUE; any other key selects runs by their configuration)
   runs=results/runs     folders of runs, run folders, or patterns; several as [a,b]
