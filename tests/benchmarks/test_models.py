@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vqx.benchmarks import models, models_measuring
-from vqx.benchmarks.models_measuring import Measured, Missing, Product, measure
+from vqx.benchmarks.models_measuring import Measured, Missing, measure
 from vqx.benchmarks.models_step import LOSSES, MODELS, Case, Setting, TrainingStep, configuration
 from vqx.benchmarks.models_table import HEADER, Results, seed_notes
 from vqx.benchmarks.worker import Failure
@@ -246,13 +246,6 @@ def test_speeds_stand_beside_the_seeds_at_its_size_only():
     assert "169 on one A100: 0.24 times" in plain.text
     assert "80 images/s" in gan.text
     assert "35 on one A100: 2.29 times" in gan.text
-
-
-def test_a_product_is_counted_as_torch_counts_it():
-    product = Product(CPU)
-    with FlopCounterMode(display=False) as counter:
-        product()
-    assert counter.get_total_flops() == product.flops
 
 
 def parse(*words):
