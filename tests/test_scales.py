@@ -45,6 +45,7 @@ SCALED = (
     "trainer.codebook_batches",
     "model.downsampling",
     "model.width",
+    "model.widths",
     "model.residual_width",
     "model.blocks",
     "codebook_size",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vqx.config import conf_dir, group_names, interpolated_keys
 from vqx.errors import ConfigError
+from vqx.rows import explain_row
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,6 +48,8 @@ def owners_of(key: str) -> list[str]:
     owners = []
     for path in sorted(conf_dir().glob("*/*.yaml")):
         text = path.read_text()
+        if path.parent.name in ("project", "scale", "sweeps"):
+            continue  # they set options of other groups, and own none
         if "@package _global_" in text and _holds(yaml.safe_load(text) or {}, key.split(".")):
             owners.append(f"{path.parent.name}={path.stem}")
     return owners
@@ -70,6 +73,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 def explain(error: Exception) -> str:
     """One clear line for an error of Hydra or OmegaConf about what the user typed."""
     text = "\n".join(filter(None, [str(error), str(error.__cause__ or "")]))
+    if line := explain_row(text):
+        return line
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return _unknown_choice(match[1], match[2])
     if match := re.search(r"Could not override '([\w/.@]+)'", text):
