@@ -7,13 +7,14 @@ import torch.distributed as dist
 from tests.bits import assert_same_bits
 from tests.commands import TINY, lines_of, result_of
 from vqx.config import composed, run_name
-from vqx.errors import ConfigError
+from vqx.errors import CheckpointError, ConfigError
 from vqx.runs.folder import RunFolder
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import variants_of
 from vqx.training.inputs import micro_batches_of
 from vqx.training.launch import run_training
 from vqx.training.masking import PatchMask
+from vqx.training.measure import measure
 from vqx.training.plan import Plan
 from vqx.training.update import Update
 from vqx.training.world import World
@@ -183,7 +184,9 @@ def test_no_evaluation_before_codes_are_trained():
     ("overrides", "message"),
     [
         (["trainer.pretraining_steps=7"], "leaves none of the 7 steps"),
-        (["trainer.mask_share=0.5"], "needs trainer.mask_patch"),
+        (["trainer.mask_share=0.5"], "need each other"),
+        (["trainer.mask_patch=8"], "need each other"),
+        (["loss=vqgan", "~loss.terms.lpips", "loss.terms.adversarial.start_step=7"], "after the r"),
         (["trainer.mask_share=1.0", "trainer.mask_patch=8"], "from 0 to below 1"),
         (["trainer.decay=exponential"], "null, cosine, linear, constant"),
         (["trainer.codebook_batches=0"], "a whole number from 1 on"),
@@ -198,6 +201,25 @@ def test_recipes_that_cannot_be_are_refused(overrides, message, tmp_path):
     config = composed([*base, *overrides])
     with pytest.raises(ConfigError, match=message):
         run_training(config, RunFolder(tmp_path / "runs" / "x"), overrides=[])
+
+
+def test_a_run_stopped_in_pretraining_has_no_codes_to_measure(tmp_path):
+    overrides = [*TINY, f"results={tmp_path}", "trainer.steps=6", "trainer.pretraining_steps=4"]
+    config = composed([*overrides, "trainer.checkpoint_every=1"])
+    folder = RunFolder(tmp_path / "runs" / "x")
+    with pytest.MonkeyPatch.context() as patch:
+        step_of = Update.__call__
+
+        def stopping(self, batches, *, step, quantize=True):
+            if step == 3:
+                raise KeyboardInterrupt
+            return step_of(self, batches, step=step, quantize=quantize)
+
+        patch.setattr(Update, "__call__", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(config, folder, overrides=[])
+    with pytest.raises(CheckpointError, match="in its 4 steps of pretraining"):
+        measure(config, folder)
 
 
 def test_schedules_of_a_quantizer_begin_when_it_does(tmp_path):

@@ -15,6 +15,7 @@ from tests.training.parts import small_tokenizer
 from tests.training.test_step import QUANTIZERS, images
 from vqx.losses import L1, L2, Adversarial, LpipsLoss, Weighted, WeightedSum
 from vqx.training.adversary import Adversary, Pair
+from vqx.training.gradients import HeadGradients
 from vqx.training.health import CodebookHealth
 from vqx.training.inputs import MicroBatch
 from vqx.training.precision import Precision
@@ -229,6 +230,66 @@ def test_one_step_is_that_of_a_loss_written_out(loss):
     torch.optim.SGD(parameters, lr=0.1).step()
     for name, value in model.named_parameters():
         torch.testing.assert_close(state[name], value.double(), rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_an_overflow_of_fp16_is_skipped_by_both_players_and_no_news_of_the_loss():
+    torch.manual_seed(0)
+    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES["adaptive"]()
+    forward, wanted = TrainingForward(model), settings(precision="fp16")
+    parameters = list(forward.parameters())
+    update = Update(
+        forward,
+        losses,
+        torch.optim.SGD(parameters, lr=0.1),
+        parameters,
+        Precision("fp16", CPU),
+        CodebookHealth(model.quantizer, CPU),
+        clip_norm=1.0,
+        steps=9,
+        adversary=Adversary.of(losses, settings=wanted, device=CPU),
+    )
+    for precision in (update.precision, update.adversary.precision):
+        precision.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    target = to_float(images())
+    before = copy.deepcopy([*parameters, *update.adversary.parameters])
+    values = update([MicroBatch(target, target, 1.0)], step=0)
+    assert not values["gradient_norm"].isfinite()
+    for name in ("loss", "weight_adversarial", "discriminator"):
+        assert values[name].isfinite(), name
+    for ours, theirs in zip([*parameters, *update.adversary.parameters], before, strict=True):
+        assert torch.equal(ours, theirs)
+    assert update.precision.scaler.get_scale() < 2.0**40
+
+
+def test_pretraining_leaves_the_codebooks_optimizer_unused():
+    torch.manual_seed(0)
+    model, losses = small_tokenizer(QUANTIZERS["vq"]()), LOSSES["l2"]()
+    forward = TrainingForward(model)
+    parameters = list(forward.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
+    health = CodebookHealth(model.quantizer, CPU)
+    update = Update(forward, losses, optimizer, parameters, Precision("fp32", CPU), health, 1.0, 9)
+    target = to_float(images())
+    for step in range(3):
+        update([MicroBatch(target, target, 1.0)], step=step, quantize=step == 2)
+    steps = {id(p): int(optimizer.state[p]["step"]) for p in parameters}
+    assert {steps[id(p)] for p in model.quantizer.parameters()} == {1}
+    assert {steps[id(p)] for p in model.encoder.parameters()} == {3}
+
+
+def test_the_adaptive_weight_is_of_the_kernel_in_use_with_weight_norm():
+    weights = []
+    for normed in (False, True):
+        torch.manual_seed(0)
+        model = small_tokenizer(QUANTIZERS["vq"]())
+        if normed:
+            nn.utils.parametrizations.weight_norm(model.decoder.layers[-1], dim=1)
+        head = HeadGradients(model, Precision("fp32", CPU))
+        head.begin(watching=True)
+        output, _ = model(to_float(images()))
+        head.add([torch.ones_like(output), output.detach()], share=1.0)
+        weights.append([[g.norm() for g in kind] for kind in head.sums()])
+    torch.testing.assert_close(weights[0], weights[1])
 
 
 def test_lecam_holds_to_the_averages_of_the_steps_before():

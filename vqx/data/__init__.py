@@ -3,7 +3,13 @@
 Each configuration of conf/data names a function here that takes plain keywords and returns `Data`.
 """
 
-from vqx.data.batches import EvaluationBatches, evaluation_batches, parts_of, train_batches
+from vqx.data.batches import (
+    EvaluationBatches,
+    evaluation_batches,
+    parts_of,
+    to_device,
+    train_batches,
+)
 from vqx.data.image_folder import folder
 from vqx.data.image_set import Data, ImageSet, Views
 from vqx.data.photographs import photos
@@ -18,6 +24,7 @@ __all__ = [
     "folder",
     "parts_of",
     "photos",
+    "to_device",
     "torchvision_images",
     "train_batches",
 ]

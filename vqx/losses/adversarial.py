@@ -34,7 +34,8 @@ class Adversarial(nn.Module):
     `adaptive_weight`, against the sum of the "reconstruction" terms or the "perceptual" term alone
     (Esser et al. 2021, arXiv 2012.09841); None leaves it fixed. `r1_gamma`: see `r1_penalty`; 0 is
     off. `lecam_weight`: of LeCam's penalty, whose averages of the logits decay by `lecam_decay` a
-    step. The rest is the discriminator's optimizer; None takes the trainer's value.
+    step. The rest is the discriminator's optimizer; None takes the trainer's value, but for
+    `clip_norm`, of the discriminator's gradient: None is off, since it would undo the lazy R1.
     """
 
     averages: Tensor  # (2,): of the logits of real and of generated images
@@ -57,6 +58,7 @@ class Adversarial(nn.Module):
         minimum_learning_rate: float | None = None,
         betas: tuple[float, float] | None = None,
         weight_decay: float | None = None,
+        clip_norm: float | None = None,
     ) -> None:
         """Raises ConfigError for an unknown objective or switch, or a number out of its range."""
         super().__init__()
@@ -74,6 +76,7 @@ class Adversarial(nn.Module):
         self.learning_rate, self.minimum_learning_rate = learning_rate, minimum_learning_rate
         self.betas = None if betas is None else (betas[0], betas[1])
         self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
         self._register_averages()
         self._factory: Callable[..., nn.Module] | None = None
         if isinstance(discriminator, nn.Module):
@@ -195,7 +198,8 @@ class Adversarial(nn.Module):
     @torch.no_grad()
     def _remember(self, *, real: Tensor, fake: Tensor) -> None:
         sums = torch.stack([real.double().sum(), fake.double().sum()])
-        counts = sums.new_tensor([real.numel(), fake.numel()])
+        # Filled on the device: new_tensor() would wait for it.
+        counts = torch.stack([sums.new_full((), x.numel()) for x in (real, fake)])
         self._sums += torch.stack([sums, counts], dim=1)
 
 

@@ -44,9 +44,13 @@ class WeightedSum(nn.Module):
                 raise ConfigError(f"loss term {name}: weight {weighted.weight} is not 0 or more")
             if weighted.start_step != 0:
                 self._steps_until(name, weighted.start_step, epoch=1.0, run=1)
-        if not any(t.weight > 0 and t.start_step == 0 for t in terms.values()):
+        if not any(
+            t.weight > 0 and t.start_step == 0 and not isinstance(t.term, Adversarial)
+            for t in terms.values()
+        ):
             raise ConfigError(
-                "no loss term has a positive weight from step 0 on: set one, e.g. l2's to 1"
+                "no loss term but an adversarial one has a positive weight from step 0 on: set "
+                "one, e.g. l2's to 1"
             )
         self.terms = nn.ModuleDict({name: weighted.term for name, weighted in terms.items()})
         self.weights = {name: float(weighted.weight) for name, weighted in terms.items()}

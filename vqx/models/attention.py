@@ -83,6 +83,7 @@ class GridAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`x` (B, C, h, w) with what every position gathered from all."""
         tokens = self.projections(self.norm(x)).flatten(2).transpose(1, 2)  # (B, N, 3 C)
-        queries, keys, values = tokens.chunk(3, dim=-1)
-        mixed = F.scaled_dot_product_attention(queries, keys, values)
+        # With an axis for the head, or no fused kernel would take it.
+        queries, keys, values = tokens.unsqueeze(1).chunk(3, dim=-1)
+        mixed = F.scaled_dot_product_attention(queries, keys, values).squeeze(1)
         return x + self.output(mixed.transpose(1, 2).reshape(x.shape))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqx.collectives import sum_over_ranks, world_size
 from vqx.losses import Adversarial, WeightedSum
 from vqx.training.gradients import average_gradients
 from vqx.training.precision import Precision
@@ -65,6 +66,7 @@ class Adversary:
             [group for group in groups if group["params"]],
             lr=self._peak,
             betas=settings.betas if term.betas is None else term.betas,
+            amsgrad=bool(settings.amsgrad),
             fused=True,
         )
         self._penalty = torch.zeros((), device=device)  # the last R1, shown until the next one
@@ -110,16 +112,19 @@ class Adversary:
                     penalty = penalty + value.detach()
         self._penalty = penalty if due else self._penalty
         average_gradients(self.parameters)
-        norm = self.precision.update(self.optimizer, self.parameters, self._settings.clip_norm)
+        norm = self.precision.update(self.optimizer, self.parameters, self.term.clip_norm)
         self.term.update_averages()
         return {**totals, "r1": self._penalty, "discriminator_gradient_norm": norm}
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values; the discriminator itself is part of the losses' state."""
+        """Tensors and plain values; the discriminator itself is part of the losses' state.
+
+        Of all ranks, so that any number of them can go on from it: all ranks must call this.
+        """
         return {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
-            "penalty": self._penalty.cpu(),
+            "penalty": (sum_over_ranks(self._penalty) / world_size()).cpu(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -134,7 +139,7 @@ class Adversary:
             steps=steps,
             warmup_steps=self._settings.warmup_steps,
             peak=self._peak,
-            minimum=self._minimum,
+            minimum=min(self._minimum, self._peak),
             decay=self._settings.decay,
         )
         for group in self.optimizer.param_groups:

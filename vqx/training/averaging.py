@@ -11,8 +11,9 @@ class WeightAverage:
     """A copy of `model` whose parameters follow an average; the quantizer and buffers are copied.
 
     A restart moves a code to another place at once: an average of both places would be the code of
-    neither. The decay warms up as min(decay, (1 + n) / (10 + n)) over updates n, so that the first
-    steps do not leave the random start in the average.
+    neither. Running statistics of batch normalisation are averages already. The decay warms up as
+    min(decay, (1 + n) / (10 + n)) over updates n, so that the first steps do not leave the random
+    start in the average.
     """
 
     def __init__(self, model: Tokenizer, decay: float) -> None:

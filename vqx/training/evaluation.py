@@ -130,9 +130,7 @@ def evaluate(
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
-    measurements = _merged(metrics)
-    for variant in variants:
-        measurements |= _renamed(_merged(variant.metrics), variant)
+    measurements = _all_merged(metrics, variants)
     return Evaluation(
         measurements,
         use.counts,
@@ -168,6 +166,14 @@ def _measure(
                     fake = variant.reconstruct(tokenizer, real)
                     for metric in variant.metrics:
                         metric.update(real, fake, codes)
+
+
+def _all_merged(metrics: Sequence[Metric], variants: Sequence[Variant]) -> dict[str, Measurement]:
+    """Those of the plain reconstructions and of each variant."""
+    measurements = _merged(metrics)
+    for variant in variants:
+        measurements |= _renamed(_merged(variant.metrics), variant)
+    return measurements
 
 
 def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:

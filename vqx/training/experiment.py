@@ -13,11 +13,12 @@ from vqx.collectives import world_size
 from vqx.data import Data
 from vqx.durations import steps_in
 from vqx.errors import ConfigError, VqxError
-from vqx.losses import LpipsLoss, WeightedSum
+from vqx.losses import WeightedSum
 from vqx.metrics import CodebookUse, Metric, build_metrics
 from vqx.models import Tokenizer
 from vqx.quantizers import Quantizer
 from vqx.quantizers.contracts import check_contracts
+from vqx.training.gradients import perceptual_term
 from vqx.training.masking import PatchMask
 from vqx.training.settings import TrainerSettings
 
@@ -120,6 +121,8 @@ def build_experiment(config: dict[str, Any], *, device: torch.device) -> Experim
     missing |= codebook_use.missing
     memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
     tokenizer = tokenizer.to(device).to(memory_format=memory_format)
+    if named := losses.adversarial:
+        named[1].discriminator.to(memory_format=memory_format)
     return Experiment(config, settings, data, tokenizer, losses, metrics, missing)
 
 
@@ -141,12 +144,20 @@ def build_losses(
             raise ConfigError(
                 f"loss term {name} has parameters that require gradients: nothing trains them"
             )
-    named = losses.adversarial
-    perceptual = any(isinstance(term, LpipsLoss) for term in losses.terms.values())
-    if named and named[1].adaptive == "perceptual" and not perceptual:
-        raise ConfigError(
-            f"loss term {named[0]}: adaptive=perceptual needs an LPIPS term to compare with"
-        )
+        start = losses.start_steps[name]
+        if losses.weights[name] > 0 and start >= run:
+            raise ConfigError(
+                f"loss term {name} starts at step {start:,}, after the run of {run:,} steps: lower "
+                "its start_step (say '25%'), or set its weight to 0"
+            )
+    if named := losses.adversarial:
+        name, term = named
+        start = losses.start_steps[name]
+        if term.adaptive == "perceptual" and perceptual_term(losses, step=start) is None:
+            raise ConfigError(
+                f"loss term {name}: adaptive=perceptual needs an LPIPS term to compare with, of "
+                f"positive weight and from step {start:,} on at the latest"
+            )
     return losses
 
 
@@ -166,7 +177,12 @@ def check_splittable(
                 f"trainer.accumulation={accumulation}: {what} has batch normalisation, whose "
                 "statistics would be of a micro-batch: set accumulation=1 or another norm"
             )
-    parts_of_batch = world_size() * accumulation
+    ranks, parts_of_batch = world_size(), world_size() * accumulation
+    if named and getattr(named[1].discriminator, "batch_statistics", False) and batch_size % ranks:
+        raise ConfigError(
+            f"the discriminator has batch normalisation, which {ranks} ranks share exactly only "
+            f"when they divide trainer.batch_size={batch_size}: change it, or its norm"
+        )
     group = int(getattr(named[1].discriminator, "group", 0)) if named else 0
     if parts_of_batch > 1 and group and batch_size % (parts_of_batch * group):
         raise ConfigError(

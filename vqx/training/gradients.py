@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from vqx.collectives import sum_over_ranks, world_size
 from vqx.losses import LpipsLoss, WeightedSum
@@ -56,16 +57,16 @@ def output_gradients(
     others = {n: v for n, v in values.items() if named is None or n != named[0]}
     total = losses.total(others, step=step)
     adaptive = named[1].adaptive if counted and named is not None else None
-    reference = _reference(losses, adaptive)
+    reference = perceptual_term(losses, step=step) if adaptive == "perceptual" else None
     adversarial, of_reference = None, None
     if counted and named is not None:
         (adversarial,) = _gradient(precision, values[named[0]], leaf)
     if reference is not None:  # one term: the rest of the sum apart, so that none is walked twice
-        rest = losses.total({n: v for n, v in others.items() if n != reference}, step=step)
         (of_reference,) = _gradient(precision, values[reference], leaf)
         base = losses.weights[reference] * of_reference
-        if rest.requires_grad:
-            base = base + _gradient(precision, rest, leaf)[0]
+        rest = {n: v for n, v in others.items() if n != reference}
+        if any(losses.counts(name, step=step) for name in rest):
+            base = base + _gradient(precision, losses.total(rest, step=step), leaf)[0]
     else:
         (base,) = _gradient(precision, total, leaf)
         of_reference = base if adaptive else None
@@ -73,11 +74,10 @@ def output_gradients(
     return OutputGradients(base, adversarial, of_reference, detached, total.detach())
 
 
-def _reference(losses: WeightedSum, adaptive: str | None) -> str | None:
-    """Name of the one term whose gradient an adaptive weight is relative to, None for all."""
-    if adaptive != "perceptual":
-        return None
-    return next(name for name, term in losses.terms.items() if isinstance(term, LpipsLoss))
+def perceptual_term(losses: WeightedSum, *, step: int) -> str | None:
+    """Name of the LPIPS term that counts at optimizer step `step`, None without one."""
+    lpips = [name for name, term in losses.terms.items() if isinstance(term, LpipsLoss)]
+    return next((name for name in lpips if losses.counts(name, step=step)), None)
 
 
 def _gradient(precision: Precision, value: Tensor, leaf: Tensor) -> tuple[Tensor, ...]:
@@ -88,55 +88,63 @@ class HeadGradients:
     """Gradients of the weights of the decoder's last layer, from gradients at its output.
 
     The head is computed once more from its remembered input, so nothing else of the graph is
-    needed. Sums are over micro-batches; `sums` adds the ranks'.
+    needed. The weights are those in use, after any parametrization. Sums are over micro-batches;
+    `sums` adds the ranks'.
     """
 
     def __init__(self, tokenizer: Tokenizer, precision: Precision) -> None:
         self._head: nn.Module = tokenizer.decoder.head  # type: ignore[assignment]
-        self._weights = [p for p in self._head.parameters() if p.ndim > 1]
         self._precision = precision
+        self._watching = False
         self._input: Tensor | None = None
         self._sums: list[list[Tensor]] = []
         # A compiled decoder is interrupted here, so that what is remembered is a plain tensor.
         self._head.register_forward_pre_hook(torch.compiler.disable(self._remember))
 
-    def clear(self) -> None:
-        """Start a step."""
-        self._sums = []
+    def begin(self, *, watching: bool) -> None:
+        """Start a step; not `watching`, nothing is remembered."""
+        self._sums, self._watching = [], watching
 
     def add(self, gradients: Sequence[Tensor], *, share: float) -> None:
         """Add `share` of the weights' gradients for each of the `gradients` at the output."""
         assert self._input is not None
-        given, self._input = self._input, None
-        with torch.enable_grad(), self._precision.autocast():
+        given, self._input, self._watching = self._input, None, False
+        with torch.enable_grad(), self._precision.autocast(), parametrize.cached():
             output = self._head(given)
-        self._input = None  # that pass was remembered too
-        scale = self._precision.scaler.get_scale() if self._precision.scaler.is_enabled() else 1.0
-        found = [
-            [g.float() * (share / scale) for g in self._pulled(output, gradient)]
-            for gradient in gradients
+            weights = [w for m in self._head.modules() if (w := _kernel(m)) is not None]
+        self._watching = True
+        found = [self._pulled(output, weights, gradient, share) for gradient in gradients]
+        before = self._sums or [[torch.zeros_like(g) for g in kind] for kind in found]
+        self._sums = [
+            [a + b for a, b in zip(mine, new, strict=True)]
+            for mine, new in zip(before, found, strict=True)
         ]
-        if not self._sums:
-            self._sums = found
-        else:
-            self._sums = [
-                [a + b for a, b in zip(mine, new, strict=True)]
-                for mine, new in zip(self._sums, found, strict=True)
-            ]
 
     def sums(self) -> list[list[Tensor]]:
-        """For each kind of gradient those of the weights, of the whole batch of all ranks."""
+        """For each kind of gradient those of the weights, of the whole batch; ends the step."""
+        self._watching = False
         return [
             [sum_over_ranks(gradient) / world_size() for gradient in kind] for kind in self._sums
         ]
 
-    def _pulled(self, output: Tensor, gradient: Tensor) -> tuple[Tensor, ...]:
+    def _pulled(
+        self, output: Tensor, weights: Sequence[Tensor], gradient: Tensor, share: float
+    ) -> list[Tensor]:
         gradient = gradient.to(output.dtype)
-        return torch.autograd.grad(output, self._weights, gradient, retain_graph=True)
+        pulled = torch.autograd.grad(output, weights, gradient, retain_graph=True)
+        # On the device: asking for the number would wait for it.
+        scale = self._precision.scaler.scale(torch.ones((), device=output.device))
+        return [g.float() * share / scale for g in pulled]
 
-    def _remember(self, head: nn.Module, given: tuple[Tensor, ...]) -> None:
-        if head.training:
+    def _remember(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if self._watching:
             self._input = given[0].detach()
+
+
+def _kernel(module: nn.Module) -> Tensor | None:
+    """The weights of more than one dimension that a layer computes with."""
+    weight = getattr(module, "weight", None)
+    return weight if isinstance(weight, Tensor) and weight.ndim > 1 else None
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

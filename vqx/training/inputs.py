@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vqx.data import parts_of
+from vqx.data import parts_of, to_device
 from vqx.training.masking import PatchMask
 from vqx.training.step import shared_generator, to_float
 from vqx.training.world import World
@@ -50,7 +50,8 @@ def micro_batches_of(
             batch_size, rank=world.rank, world_size=world.size, micro_batches=len(images)
         )
         inputs = [
-            mask.apply(x, kept[part].to(x.device)) for x, part in zip(targets, parts, strict=True)
+            mask.apply(x, to_device(kept[part], x.device))
+            for x, part in zip(targets, parts, strict=True)
         ]
     shares = [len(x) * world.size / batch_size for x in targets]
     return [MicroBatch(*each) for each in zip(inputs, targets, shares, strict=True)]

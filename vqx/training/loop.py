@@ -132,7 +132,8 @@ class Trainer:
         # An infinite gradient is no news in fp16: the scaler skips that step.
         players = ("loss", "discriminator") if state.adversary is not None else ("loss",)
         scaled = state.precision.scaler.is_enabled()
-        watched = players if scaled else (*players, "gradient_norm")
+        norms = [name for name in values if name.endswith("gradient_norm")]
+        watched = players if scaled else (*players, *norms)
         state.window.add(values, step=step, watched=watched)
         state.step = step + 1
         self._check_finite(at_once=False)

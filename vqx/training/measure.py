@@ -26,6 +26,12 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     experiment = build_experiment(config, device=world.device)
     state = TrainState(experiment, device=world.device)
     _load(state, folder, experiment)
+    plan = Plan.of(experiment)
+    if not plan.quantizes_at(state.step - 1):
+        raise CheckpointError(
+            f"{folder.path} was stopped at step {state.step}, in its {plan.pretraining_steps} "
+            "steps of pretraining: it has no codes yet; the training command goes on from there"
+        )
     for metric, reason in experiment.missing.items():
         print(f"{metric} is left out: {reason}")
     evaluation = evaluate(
@@ -39,7 +45,7 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     )
     return {
         **result_of(experiment, evaluation, replaced=state.replaced),
-        "complete": state.step == Plan.of(experiment).steps,
+        "complete": state.step == plan.steps,
         "cost": _cost(folder, state, config["trainer"]["batch_size"], evaluation.seconds),
     }
 

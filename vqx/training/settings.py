@@ -94,10 +94,10 @@ class TrainerSettings:
             value = getattr(self, name)
             fits = value is None or (type(value) is int and value >= 1)
             _require(self, name, fits, "a whole number from 1 on, or null")
-        if share and self.mask_patch is None:
+        if bool(share) != (self.mask_patch is not None):
             raise ConfigError(
-                f"trainer.mask_share={share} needs trainer.mask_patch, the side of a dropped patch "
-                "in pixels"
+                f"trainer.mask_share={share} and trainer.mask_patch={self.mask_patch} (the side of "
+                "a dropped patch in pixels) need each other"
             )
 
 

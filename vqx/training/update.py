@@ -76,14 +76,19 @@ class Update:
             survey(tokenizer, [batch.inputs for batch in batches], self.precision)
         tally = _Tally()
         weight = self._back_propagate(batches, tally, step, quantize)
+        if not quantize:  # zeros so far, which would use up Adam's bias correction
+            for parameter in tokenizer.quantizer.parameters():
+                parameter.grad = None
         values = tally.values
         values["gradient_norm"] = self.precision.update(
             self.optimizer, self.parameters, self.clip_norm
         )
         if self.adversary is not None:
             name = self.adversary.name
-            values["loss"] = values["loss"] + weight * values[name]
-            values[f"weight_{name}"] = weight
+            # An overflow of fp16, whose step the loss scale skips, is no news of the loss.
+            shown = torch.where(weight.isfinite(), weight, 0.0)
+            values["loss"] = values["loss"] + shown * values[name]
+            values[f"weight_{name}"] = shown
             values |= self.adversary.update(tally.pairs, step=step, steps=self.steps)
         return values
 
@@ -96,7 +101,7 @@ class Update:
         apart = adapts and len(batches) > 1
         weight = self._fixed_weight(plays=plays)
         if self._head is not None:
-            self._head.clear()
+            self._head.begin(watching=adapts)
         for index, batch in enumerate(batches):
             last = index == len(batches) - 1
             with synchronised_if(self.forward, last and not apart):
@@ -180,7 +185,8 @@ class Update:
 
     def _fixed_weight(self, *, plays: bool) -> Tensor:
         weight = self.losses.weights[self.adversary.name] if self.adversary and plays else 0.0
-        return torch.tensor(weight, device=self.precision.device)
+        # torch.tensor() would wait for the device.
+        return torch.full((), weight, device=self.precision.device)
 
     def _note(
         self,
