@@ -52,6 +52,8 @@ SCALED = (
     "latent_channels",
     "quantizer.codebook_size",
     "quantizer.latent_channels",
+    "loss.terms.lpips.weight",
+    "loss.terms.lpips.start_step",
     "loss.terms.lpips.term.net",
     "loss.terms.adversarial.start_step",
     "loss.terms.adversarial.term.discriminator.max_width",
@@ -123,6 +125,12 @@ def test_a_scale_changes_named_keys_alone(row):
             assert key not in KEPT, f"{scale} changes {key}"
     if full["trainer"]["precision"] != "fp16":
         assert configuration(row, "cpu")["trainer"]["precision"] == full["trainer"]["precision"]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_only_the_pictures_themselves_are_seen_in_full(row):
+    data = configuration(row, "full")["data"]
+    assert (data["flip"], data["random_crop"]) == (False, False)  # no project augments
 
 
 @pytest.mark.parametrize("table", TABLES)
