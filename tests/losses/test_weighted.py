@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from vqx.errors import ConfigError
-from vqx.losses import L1, L2, LpipsLoss, Weighted, WeightedSum
+from vqx.losses import L1, L2, Adversarial, LpipsLoss, Weighted, WeightedSum
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
 
@@ -88,6 +88,9 @@ def test_impossible_weights_are_refused(weight: float) -> None:
 def test_a_loss_without_weight_is_refused() -> None:
     with pytest.raises(ConfigError, match="no loss term has a positive weight"):
         WeightedSum({"l2": Weighted(L2(), 0.0)})
+    adversarial = Weighted(Adversarial(torch.nn.Conv2d(3, 1, 4)), 1.0)
+    with pytest.raises(ConfigError, match="an adversarial one is not enough"):
+        WeightedSum({"l2": Weighted(L2(), 0.0), "adversarial": adversarial})
 
 
 @pytest.mark.parametrize(("name", "weights"), [("l2", (1.0, 0.0)), ("l1", (0.0, 1.0))])

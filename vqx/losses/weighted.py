@@ -49,8 +49,8 @@ class WeightedSum(nn.Module):
             for t in terms.values()
         ):
             raise ConfigError(
-                "no loss term but an adversarial one has a positive weight from step 0 on: set "
-                "one, e.g. l2's to 1"
+                "no loss term has a positive weight from step 0 on (an adversarial one is not "
+                "enough): set one, e.g. l2's to 1"
             )
         self.terms = nn.ModuleDict({name: weighted.term for name, weighted in terms.items()})
         self.weights = {name: float(weighted.weight) for name, weighted in terms.items()}
