@@ -168,7 +168,7 @@ def _plot_players(axes: Any, lines: list[dict[str, Any]]) -> None:
     ):
         axes.plot(steps, [line[key] for line in lines], label=name, color=color)
     axes.set_ylabel("adversarial loss")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     right = axes.twinx()
     right.plot(steps, [line[weight] for line in lines], color=_RED, ls="--")
     right.set_ylim(bottom=0)
