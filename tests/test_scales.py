@@ -163,6 +163,16 @@ def test_a_head_comment_has_the_commands_and_what_was_printed(row):
         assert f"\n# {word}" in head
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_what_a_head_comment_offers_to_type_is_taken(row):
+    text = (conf_dir() / "experiment" / f"{row}.yaml").read_text().split("\ndefaults:")[0]
+    offered = re.findall(r"(?<=[\s(])((?:quantizer|loss|trainer)\.[\w.]+=[\d.]+%?)", text)
+    if offered:
+        taken = leaves(composed([f"+experiment={row}", "scale=cpu", *offered]))
+        for key, value in dict(word.split("=") for word in offered).items():
+            assert taken[key] == yaml.safe_load(value)
+
+
 def test_the_order_on_the_command_line_does_not_count():
     row = "+experiment=serezd/ema_vqvae_cb4096"
     assert composed([row, "scale=cpu"]) == composed(["scale=cpu", row])
