@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.test_config import composed as unresolved
@@ -181,6 +182,13 @@ def test_the_order_on_the_command_line_does_not_count():
     assert typed["quantizer"]["_target_"] == "vqx.quantizers.FSQ"
     assert typed["trainer"]["steps"] == 7
     assert typed["trainer"]["batch_size"] == 32
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_photos_take_the_place_of_a_scales_data(scale):
+    short = ("data.maximum_side=160", "data.image_size=32")
+    data = composed([f"scale={scale}", "data=photos", *short])["data"]
+    assert instantiate(data, _convert_="all").channels == 3
 
 
 def test_a_scale_without_a_row_keeps_what_was_typed():

@@ -57,6 +57,12 @@ def test_the_set_has_its_shape_and_says_what_it_is(data):
     )
 
 
+def test_channels_are_three():
+    assert photos(channels=3, maximum_side=160, image_size=32).channels == 3
+    with pytest.raises(ConfigError, match="channels=1 must be 3 or null"):
+        photos(channels=1)
+
+
 def test_evaluation_is_the_grid_of_the_held_out_photos_without_flat_crops(data):
     crops = []
     for photo in ("chelsea", "china", "coffee"):

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vqx.reporting.cells import Table
 from vqx.reporting.csv import render_rows
 from vqx.reporting.frame import Frame, build_frame
 from vqx.reporting.markdown import render_markdown
-from vqx.reporting.published import read_tables
+from vqx.reporting.published import Clause, read_tables
 from vqx.reporting.table import build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.reading import read_runs
@@ -69,9 +70,9 @@ def test_published_rows_stand_under_ours_and_the_others_last_in_their_order(
         GUMBEL,
         "↳ published: gumbel_vqvae_cb4096",
         "fsq",
-        f"{STANDARD}_reinit10like",
-        EMA,
-        ENTROPY,
+        f"published: {STANDARD}_reinit10like",
+        f"published: {EMA}",
+        f"published: {ENTROPY}",
     ]
     assert [row[0].grey for row in table.rows] == [
         name.startswith("↳") or i > 4 for i, name in enumerate(_names(table))
@@ -143,7 +144,7 @@ def test_another_scale_is_said_plainly(tmp_path: Path) -> None:
         "ours: fashion_mnist 32 px f4, 800 steps of batch 32 (scale=small quantizer.beta=1); "
         "published: ImageNet 256 px f16, 300 epochs of batch 256"
     ]
-    assert len(_notes(table, "same data")) == len(_notes(table, "other resolution")) == 1
+    assert len(_notes(table, "same data, by name")) == len(_notes(table, "other resolution")) == 1
     assert "cifar10 64 px" in _notes(table, "other resolution")[0]
     _write(tmp_path, EMA, "ema", data__name="folder", data__image_size=256)
     assert len(_notes(_table(tmp_path, "serezd_quantizers"), "data unnamed")) == 1
@@ -168,15 +169,31 @@ def test_caveats_are_marked_where_they_belong(tmp_path: Path) -> None:
 def test_the_order_of_rows_is_compared_by_scale(tmp_path: Path, sign: int, rho: str) -> None:
     printed = {STANDARD: 23.77, EMA: 23.97, ENTROPY: 23.50, GUMBEL: 23.38}
     for i, (row, value) in enumerate(printed.items()):
-        metrics = {"psnr_global": sign * value}
-        _write(tmp_path, row, metrics=metrics, trainer__steps=800 + i)
+        _write(tmp_path, row, metrics={"psnr_global": sign * value}, quantizer__beta=float(i))
     _write(tmp_path, EMA, metrics={"psnr_global": 0.0}, data__name="photos")
-    (text,) = _notes(_table(tmp_path, "serezd_quantizers"), "order of rows (fashion_mnist 32 px)")
-    assert f"PSNR of the set {rho} over 4 rows" in text
     _write(tmp_path, EMA, metrics={"psnr_global": 0.0}, trainer__steps=1)
-    (text,) = _notes(_table(tmp_path, "serezd_quantizers"), "order of rows (fashion_mnist 32 px)")
+    level = "order of rows (fashion_mnist 32 px, 800 steps of batch 32)"
+    (text,) = _notes(_table(tmp_path, "serezd_quantizers"), level)
+    assert f"PSNR of the set {rho} over 4 rows" in text
+    _write(tmp_path, EMA, metrics={"psnr_global": 0.0}, quantizer__beta=9.0)
+    (text,) = _notes(_table(tmp_path, "serezd_quantizers"), level)
     assert f"PSNR of the set {rho} over 3 rows" in text
     assert text.endswith(f"without {EMA}, run in several ways")
+
+
+def test_rows_of_other_lengths_are_compared_where_the_published_ones_differ_too(
+    tmp_path: Path,
+) -> None:
+    for i, row in enumerate((STANDARD, EMA, ENTROPY)):
+        _write(tmp_path, row, trainer__steps=800 + i, metrics={"psnr_global": float(i)})
+    frame, beside = _named(tmp_path, "serezd_quantizers")
+    assert not _notes(build_table(frame, beside=beside), "order of rows")
+    other = (Clause(("training",), "400 epochs of batch 256"),)
+    published = tuple(
+        replace(row, protocol=other) if row.row == EMA else row for row in beside.published
+    )
+    table = build_table(frame, beside=replace(beside, published=published))
+    assert "over 3 rows" in _notes(table, "order of rows")[0]
 
 
 def test_grey_in_a_terminal_and_italic_in_markdown(tmp_path: Path) -> None:
@@ -207,7 +224,8 @@ def test_csv_lines_name_their_source(tmp_path: Path) -> None:
     frame, beside = _named(tmp_path, "serezd_quantizers")
     lines = list(csv.DictReader(io.StringIO(render_rows(frame, beside))))
     assert [line["source"] for line in lines] == ["vqx"] + ["published"] * 5
-    assert lines[0]["repeats"] == lines[1]["row"] == STANDARD
+    assert lines[0]["repeats"] == lines[1]["repeats"] == STANDARD
+    assert lines[1]["row"] == f"published: {STANDARD}"
     assert (lines[1]["usage_mean"], lines[1]["usage_n"], lines[1]["usage_std"]) == (
         "0.4714",
         "",

@@ -36,6 +36,7 @@ def photos(
     *,
     name: str = "photos",
     image_size: int = 64,
+    channels: int | None = None,
     validation: Sequence[str] = ("chelsea", "china", "coffee"),
     maximum_side: int = 1024,
     minimum_std: float = 8.0,
@@ -48,7 +49,12 @@ def photos(
     Each is shrunk to a long side of `maximum_side`. Evaluation sees the grid of image_size windows,
     training cuts from overlapping tiles 1.5 times as large that hold every window of a photo.
     Those whose standard deviation (over pixels, channels' mean) is under `minimum_std` are dropped.
+    `channels`: 3 or None, which is 3.
     """
+    if channels not in (None, 3):
+        raise ConfigError(
+            f"channels={channels} must be 3 or null for '{name}': photos have colours"
+        )
     training, evaluation = _load_split(validation, image_size, maximum_side)
     tiles = _textured(_training_tiles(training, image_size), minimum_std)
     crops = [_tiles(picture, image_size, image_size) for picture in evaluation]

@@ -8,7 +8,7 @@ from typing import Any
 from vqx.reporting.beside import Beside
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of
-from vqx.reporting.published import Clause, Published
+from vqx.reporting.published import Clause, Published, name_of
 from vqx.reporting.table import runs_text, summary_of
 from vqx.runs.reading import Run
 
@@ -17,7 +17,8 @@ def render_rows(frame: Frame, beside: Beside | None = None) -> str:
     """One line a row of the table: mean, standard deviation and n of every number.
 
     Units are those of result.json: usage as a fraction, time in seconds. With `beside`, lines of
-    published rows follow, told from ours by the column `source`; their means are as printed.
+    published rows follow, told from ours by the column `source`; their means are as printed, and
+    `repeats` has their own name.
     """
     columns = _columns(frame)
     lines = []
@@ -37,8 +38,9 @@ def render_rows(frame: Frame, beside: Beside | None = None) -> str:
 
 def _published(row: Published) -> dict[str, Any]:
     return {
-        "row": row.row,
+        "row": name_of(row),
         "source": "published",
+        "repeats": row.row,
         "published.label": row.label,
         "published.data": row.data,
         "published.resolution": row.resolution,

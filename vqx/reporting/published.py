@@ -60,6 +60,11 @@ class Published:
         return "; ".join(clause.text for clause in self.protocol if key in clause.keys)
 
 
+def name_of(row: Published) -> str:
+    """What a published row is called where its own label does not stand under a row of ours."""
+    return f"published: {row.row}"
+
+
 def published_dir() -> Path:
     """The folder of published tables: in the repository, or inside the package in a wheel."""
     package = Path(__file__).resolve().parent.parent

@@ -18,6 +18,8 @@ from vqx.runs.reading import Run
 Caveats = dict[Clause, tuple[str, list[str]]]  # caveat -> its mark and the rows that have it
 _UNTOLD = re.compile(r"[+~]*(experiment|sweeps|project|row|seed|data|data\..*|trainer\.steps)=")
 
+_PRECISION = re.compile(r" in \w+\d+$")  # of training, after its length
+
 
 def notes_beside(
     rows: Sequence[Row], columns: Sequence[Column], beside: Beside, caveats: Caveats
@@ -72,7 +74,7 @@ def _likeness(run: Run, published: Published) -> str:
         return "other data"
     if str(data.get("image_size")) != published.resolution:
         return "other resolution"
-    return "same data"
+    return "same data, by name"
 
 
 def _letters(name: str) -> str:
@@ -140,10 +142,7 @@ def _titles(keys: Sequence[str], columns: Sequence[Column]) -> str:
 
 def _order_notes(rows: Sequence[Row], columns: Sequence[Column], beside: Beside) -> list[Note]:
     """Spearman's rank correlation of published numbers and our means, scale by scale."""
-    scales: dict[str, dict[str, list[Row]]] = {}
-    for row in rows:
-        for name in beside.repeated(row):
-            scales.setdefault(_level(row.runs[0]), {}).setdefault(name, []).append(row)
+    scales = _levels(rows, beside)
     notes = []
     for level, members in scales.items():
         single = {name: found[0] for name, found in members.items() if len(found) == 1}
@@ -156,8 +155,31 @@ def _order_notes(rows: Sequence[Row], columns: Sequence[Column], beside: Beside)
     return notes
 
 
+def _levels(rows: Sequence[Row], beside: Beside) -> dict[str, dict[str, list[Row]]]:
+    """Our rows whose order may be compared, by the published row that each repeats.
+
+    They were trained equally long, unless the published ones of their project were not either.
+    """
+    repeats = [(row, _level(row.runs[0]), name) for row in rows for name in beside.repeated(row)]
+    lengths: dict[tuple[str, str], set[str]] = {}
+    for _, level, name in repeats:
+        length = _PRECISION.sub("", beside.pairs[name].about(TRAINING))
+        lengths.setdefault((level, _project(name)), set()).add(length)
+    found: dict[str, dict[str, list[Row]]] = {}
+    for row, level, name in repeats:
+        own = training(row.runs[0])
+        alike = own and len(lengths[level, _project(name)]) == 1
+        members = found.setdefault(f"{level}, {own}" if alike else level, {})
+        members.setdefault(name, []).append(row)
+    return found
+
+
+def _project(name: str) -> str:
+    return name.partition("/")[0]
+
+
 def _level(run: Run) -> str:
-    """What runs whose order may be compared share: data, resolution and scale."""
+    """What runs whose order may be compared share beside their length: data, resolution, scale."""
     data = run.config.get("data") or {}
     scale = [word for word in changed(run) if word.startswith("scale=")]
     return " ".join([_scale(data.get("name"), data.get("image_size"), None), *scale])

@@ -9,7 +9,7 @@ from vqx.reporting.beside import Beside
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT, Column
 from vqx.reporting.frame import Row
-from vqx.reporting.published import Published
+from vqx.reporting.published import Published, name_of
 from vqx.reporting.published_notes import Caveats, notes_beside
 
 STATE = "published"
@@ -32,7 +32,9 @@ def with_published(
                 published = beside.pairs[name]
                 body.append(_cells(published, columns, caveats, f"↳ published: {published.label}"))
     body += [
-        _cells(row, columns, caveats, row.row) for row in beside.published if row.row not in placed
+        _cells(row, columns, caveats, name_of(row))
+        for row in beside.published
+        if row.row not in placed
     ]
     notes = notes_beside(rows, columns, beside, caveats)
     return replace(table, rows=tuple(body), notes=(*table.notes, *notes))
