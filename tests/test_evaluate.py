@@ -122,6 +122,17 @@ def test_a_strangers_data_set_is_not_built(finished, tmp_path, monkeypatch, caps
     assert "allow=mine" in errors
 
 
+@pytest.mark.parametrize("key", ["data", "seed"])
+def test_nothing_stored_is_resolved(finished, tmp_path, monkeypatch, capsys, key):
+    config = yaml.safe_load((finished[1] / "config.yaml").read_text())
+    hidden = "${oc.env:HOME}"
+    config[key] = hidden if key == "seed" else {**config[key], "name": hidden}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    code, errors = evaluated(monkeypatch, capsys, tmp_path, "trainer.device=cpu")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "has the interpolation '${oc.env:HOME}'" in errors
+
+
 def _write_images(folder, count):
     from skimage.data import astronaut
     from skimage.io import imsave

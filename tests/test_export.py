@@ -1,5 +1,6 @@
 """`vqx.export` writes two files, whole or not at all, over nothing but an earlier export."""
 
+import hashlib
 import json
 
 import pytest
@@ -117,6 +118,29 @@ def test_a_damaged_export_is_one_line(folder, tmp_path, file, change, words):
     with pytest.raises(VqxError, match=words) as raised:
         vqx.load(tmp_path / "out")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_channels", 0), ("image_channels", 65), ("pixel_levels", 1), ("pixel_levels", "2")],
+)
+def test_numbers_of_an_export_have_limits(folder, tmp_path, key, value):
+    path = export(folder, tmp_path / "out") / "tokenizer.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), key: value}))
+    with pytest.raises(VqxError, match=f"{key}={value} must be"):
+        vqx.load(path.parent)
+
+
+def test_tensors_that_are_none_are_refused_whatever_their_hash(folder, tmp_path):
+    place = export(folder, tmp_path / "out")
+    (place / "model.safetensors").write_bytes(b"none at all")
+    described = yaml.safe_load((place / "tokenizer.yaml").read_text())
+    described["sha256"] = hashlib.sha256(b"none at all").hexdigest()
+    described["name"] = "red\x1b[31m"
+    (place / "tokenizer.yaml").write_text(yaml.safe_dump(described))
+    with pytest.raises(VqxError, match="is damaged") as raised:
+        vqx.load(place)
+    assert str(raised.value).isprintable()
 
 
 def test_a_mistyped_option_is_named(folder, tmp_path):

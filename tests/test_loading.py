@@ -12,6 +12,7 @@ import vqx
 from tests.trained import evaluated_tokenizer, trained, untrained
 from vqx.errors import CheckpointError, ConfigError, VqxError
 from vqx.export import export
+from vqx.training.checkpoints import load_newest, save
 from vqx.training.evaluation import reconstruct
 
 PHOTO = torch.from_numpy(astronaut()).permute(2, 0, 1)[None].contiguous()
@@ -183,6 +184,72 @@ def test_a_strangers_run_can_build_parts_of_vqx_only(run, tmp_path, target, monk
         (folder / "config.yaml").unlink()
         (folder / "checkpoints").unlink()
         folder.rmdir()
+
+
+def assert_refused(folder, words):
+    with pytest.raises(VqxError, match=words) as raised:
+        vqx.load(folder)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &a [x]\nb: *a\n", r"alias \*a"),
+        ("a: &a {x: 1}\nb: {<<: [*a, *a]}\n", r"alias \*a"),
+        ("a: &a [*a]\n", r"alias \*a"),
+        ("a: " + "[" * 5000, "nested deeper than 20"),
+        ("a: [" + "1," * 11_000 + "]", "more than 10,000"),
+        ("a: 2001-99-99", "cannot be read as YAML"),
+    ],
+)
+def test_a_file_that_would_grow_or_never_end_is_refused(tmp_path, text, words):
+    (tmp_path / "config.yaml").write_text(text)
+    assert_refused(tmp_path, words)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ({"model": {"_target_": None}}, "model has no _target_"),
+        ({"quantizer": {"_target_": None, "_taget_": "vqx.quantizers.FSQ"}}, "has no _target_"),
+        ({"quantizer": {"_partial_": True}}, "quantizer .* cannot have _partial_"),
+        ({"model": {"_target_": "os.x\x1b[2J\n"}}, r"os\.x\?\[2J\?,"),
+        ({"model": {"width\n\x1b": 3}}, "width"),
+        ({"model": {"width": -1}}, "width|cannot be built"),
+        ({"model": {"_target_": "vqx.models.tokenizer.Tokenizer"}}, "model"),
+        ({"quantizer": {"latent_channels": "x"}}, "latent_channels|cannot be built"),
+        ({"data": {"channels": 65}}, "data.channels=65 must be"),
+        ({"data": {"channels": "3"}}, "data.channels=3 must be"),
+        ({"loss": {"terms": [1]}}, "loss.terms must be"),
+        ({"loss": {"terms": {"l2": [1]}}}, "loss.terms.l2 must be"),
+        ({"loss": {"terms": {"l2": {"term": "l2"}}}}, "loss.terms.l2 must be"),
+        (
+            {
+                "loss": {
+                    "terms": {"c": {"term": {"_target_": "vqx.losses.CrossEntropy", "levels": 1}}}
+                }
+            },
+            "levels=1 must be",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(run, tmp_path, nodes, words, caplog):
+    assert_refused(changed(run, tmp_path, **nodes), words)
+    assert "Error getting object" not in caplog.text
+
+
+def test_a_codebook_that_has_not_started_is_refused(tmp_path):
+    short = ("trainer.pretraining_steps=2", "trainer.steps=3")
+    folder = trained(tmp_path, "quantizer=ema", *SMALL, *short)
+    saved, _ = load_newest(folder / "checkpoints")
+    saved["tokenizer"] = {
+        name: torch.zeros_like(tensor) if name.endswith("initialized") else tensor
+        for name, tensor in saved["tokenizer"].items()
+    }
+    save(folder / "checkpoints", saved, step=9)
+    with pytest.raises(CheckpointError, match="has not started yet: train further"):
+        vqx.load(folder)
 
 
 def test_an_interpolation_cannot_hide_a_target(run, tmp_path):

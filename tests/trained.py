@@ -45,6 +45,9 @@ def untrained(
     torch.manual_seed(0)
     tokenizer = build_tokenizer(config, image_channels=channels, pixel_levels=levels)
     tokenizer.quantizer.set_epoch_length(7.0, run=100)
+    if tokenizer.quantizer.needs_initialization:
+        width = tokenizer.quantizer.latent_channels
+        tokenizer.quantizer.initialize(torch.randn(4, width, 8, 8))
     write_configuration(folder, config, overrides=overrides)
     state = {"step": 0, "tokenizer": tokenizer.state_dict(), "average": None}
     save(folder.checkpoints, state, step=0)

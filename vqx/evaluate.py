@@ -54,7 +54,8 @@ The codebook: embeddings.png
   given or on the evaluation set; unused codes are grey.
 
 A run folder of somebody else cannot run code: only parts of vqx are built. allow=MODULE[,MODULE]
-permits modules of yours, for a quantizer or model that is not vqx's."""
+permits modules of yours, for a quantizer or model that is not vqx's. But its data node may read any
+folder as pictures, and write to its cache_dir: look at them in config.yaml, or type data=..."""
 _ALLOWED = ("data", "metrics", "cache_dir", "trainer.device", "trainer.evaluation_batch_size")
 
 
@@ -126,14 +127,13 @@ def _refuse_to_lose(before: dict[str, Any] | None, after: dict[str, Any]) -> Non
 
 
 def _stored_config(folder: "RunFolder") -> dict[str, Any]:
-    import yaml
+    from vqx.targets import plain_yaml
 
     if not folder.config.is_file():
         raise VqxError(
             f"{folder.path} is no run folder (no config.yaml in it): give one of results/runs/"
         )
-    config: dict[str, Any] = yaml.safe_load(folder.config.read_text())
-    return config
+    return plain_yaml(folder.config)
 
 
 def _trusted(run: Path, overrides: list[str], allow: Sequence[str]) -> dict[str, Any]:
@@ -142,13 +142,26 @@ def _trusted(run: Path, overrides: list[str], allow: Sequence[str]) -> dict[str,
     That is parts of vqx, of modules in `allow`, and of those that `overrides` themselves name.
     """
     from vqx.runs.folder import RunFolder
+    from vqx.targets import check_plain
+
+    stored, where = _stored_config(RunFolder(run)), str(run / "config.yaml")
+    typed = [text.split("=", 1)[1].rsplit(".", 1)[0] for text in overrides if "_target_=" in text]
+    allowed = [*allow, *typed]
+    # First as it is stored, but for groups chosen anew: composing resolves what stands in it.
+    chosen = {text.partition("=")[0] for text in overrides}
+    kept = {key: node for key, node in stored.items() if key not in chosen}
+    check_plain(kept, where)
+    _check_built(kept, allowed, where)
+    config = overridden(stored, overrides)
+    _check_built(config, allowed, where)
+    return config
+
+
+def _check_built(config: dict[str, Any], allow: Sequence[str], where: str) -> None:
     from vqx.targets import RUN_PARTS, check_targets
 
-    config = overridden(_stored_config(RunFolder(run)), overrides)
-    typed = [text.split("=", 1)[1].rsplit(".", 1)[0] for text in overrides if "_target_=" in text]
     built = {key: config.get(key) for key in ("model", "quantizer", "loss", "data", "metrics")}
-    check_targets(built, parts=RUN_PARTS, allow=[*allow, *typed], where=str(run / "config.yaml"))
-    return config
+    check_targets(built, parts=RUN_PARTS, allow=allow, where=where)
 
 
 def evaluation_name(config: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqx.errors import ConfigError
 from vqx.metrics.pixels import to_uint8, to_unit_range
 from vqx.models import Tokenizer
 from vqx.sources import Source, build, read_source
@@ -161,4 +162,4 @@ class ImageTokenizer:
                 continue
             if back.shape == blank.shape and side % codes.shape[1] == 0:
                 return side // codes.shape[1]
-        raise ValueError(f"{self.source.name}: no square image of {_PROBES} pixels comes back")
+        raise ConfigError(f"{self.source.name}: no square image of {_PROBES} pixels comes back")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from vqx.config import signature, slug
@@ -19,7 +18,7 @@ from vqx.errors import CheckpointError, ConfigError, VqxError
 from vqx.models import Tokenizer
 from vqx.quantizers import Quantizer
 from vqx.runs.folder import RunFolder
-from vqx.targets import TOKENIZER_PARTS, check_targets, trusted
+from vqx.targets import TOKENIZER_PARTS, check_part, check_targets, plain_yaml, shown, trusted
 from vqx.training.checkpoints import load_newest
 
 DESCRIPTION, WEIGHTS = "tokenizer.yaml", "model.safetensors"
@@ -67,10 +66,13 @@ def read_source(path: Path, *, allow: Sequence[str] = ()) -> Source:
 def build(source: Source) -> Tokenizer:
     """The tokenizer of `source` with its weights, frozen, on the CPU; torch's generator stays.
 
-    Raises CheckpointError when the weights are of another tokenizer.
+    Raises CheckpointError when the weights are of another tokenizer, or of one without a codebook
+    yet, ConfigError when it cannot be built.
     """
     tokenizer = _built(source, source.image_channels)
     _fill(tokenizer, source.state, source.name)
+    if tokenizer.quantizer.needs_initialization:
+        raise CheckpointError(f"{source.name}: its codebook has not started yet: train further")
     return tokenizer
 
 
@@ -78,10 +80,16 @@ def _built(source: Source, image_channels: int) -> Tokenizer:
     from vqx.training.experiment import build_tokenizer
 
     nodes = {"model": source.model, "quantizer": source.quantizer}
-    with torch.random.fork_rng(devices=[]):
-        tokenizer = build_tokenizer(
-            nodes, image_channels=image_channels, pixel_levels=source.pixel_levels
-        )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            tokenizer = build_tokenizer(
+                nodes, image_channels=image_channels, pixel_levels=source.pixel_levels
+            )
+    except Exception as error:  # whatever a stranger's numbers make of the parts
+        if isinstance(error, VqxError) and str(error).isprintable():
+            raise
+        reason = shown(next(iter(str(error).splitlines()), type(error).__name__))
+        raise ConfigError(f"{source.name} cannot be built as described: {reason}") from error
     # Schedules of losses, in parts of the run, must have a length before any forward pass.
     tokenizer.quantizer.set_epoch_length(1.0, run=1)
     for module in tokenizer.modules():
@@ -93,57 +101,86 @@ def _built(source: Source, image_channels: int) -> Tokenizer:
 def _fill(tokenizer: Tokenizer, state: Mapping[str, Tensor], name: str) -> None:
     try:
         tokenizer.load_state_dict(dict(state))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = shown(str(error).splitlines()[-1].strip())
         raise CheckpointError(
             f"the weights of {name} do not fit its description: {reason}"
         ) from error
 
 
 def _read_run(folder: RunFolder, allow: Sequence[str]) -> Source:
-    config = _plain_yaml(folder.config)
+    config = plain_yaml(folder.config)
+    where = str(folder.config)
     try:
-        model, quantizer = dict(config["model"]), dict(config["quantizer"])
+        model, quantizer = config["model"], config["quantizer"]
         training, data = config["trainer"], config["data"]
-        layout = bool(training.get("channels_last"))
+        about = {
+            "signature": signature(config),
+            "data": data.get("name"),
+            "image_size": data.get("image_size"),
+        }
+        name, layout = slug(config), bool(training.get("channels_last"))
+        channels = data.get("channels")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{folder.config} is no configuration of a run: {error}") from error
-    check_targets([model, quantizer], parts=TOKENIZER_PARTS, allow=allow, where=str(folder.config))
-    saved = _newest(folder)
-    averaged = saved.get("average") is not None
-    about = {
-        "signature": signature(config),
-        "data": data.get("name"),
-        "image_size": data.get("image_size"),
-        "step": saved["step"],
-        "averaged": averaged,
-    }
+        reason = shown(error)
+        raise ConfigError(f"{where} is no configuration of a run: {reason}") from error
+    _check_parts(model, quantizer, allow=allow, where=where)
+    step, averaged, state = _weights(_newest(folder), folder)
     source = Source(
-        name=slug(config),
+        name=name,
         model=model,
         quantizer=quantizer,
-        image_channels=data.get("channels") or 0,
-        state=saved["average"] if averaged else saved["tokenizer"],
-        pixel_levels=_pixel_levels(config.get("loss"), allow),
+        image_channels=_number(channels or 1, 1, 64, what="data.channels", where=where),
+        state=state,
+        pixel_levels=_pixel_levels(config.get("loss"), allow, where),
         channels_last=layout,
-        about=about,
+        about={**about, "step": step, "averaged": averaged},
     )
-    return source if source.image_channels else _with_channels(source)
+    return source if channels else _with_channels(source)
 
 
-def _pixel_levels(loss: Any, allow: Sequence[str]) -> int | None:
+def _check_parts(model: Any, quantizer: Any, *, allow: Sequence[str], where: str) -> None:
+    """Raise ConfigError unless both say what to build, and it may be built."""
+    check_part(model, what="model", where=where)
+    check_part(quantizer, what="quantizer", where=where)
+    check_targets([model, quantizer], parts=TOKENIZER_PARTS, allow=allow, where=where)
+
+
+def _number(value: Any, low: int, high: int, *, what: str, where: str) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ConfigError(f"{where}: {what}={shown(value)} must be a number from {low} to {high}")
+    return value
+
+
+def _weights(saved: Mapping[str, Any], folder: RunFolder) -> tuple[int, bool, dict[str, Tensor]]:
+    """Step, whether an average, and tensors of what an evaluation measures."""
+    averaged = saved.get("average") is not None
+    state = saved.get("average" if averaged else "tokenizer")
+    if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
+        raise CheckpointError(f"the newest checkpoint in {folder.checkpoints} holds no tokenizer")
+    return int(saved.get("step", 0)), averaged, dict(state)
+
+
+def _pixel_levels(loss: Any, allow: Sequence[str], where: str) -> int | None:
     """Levels of a pixel, where the loss's node wants their logits of the decoder, else None.
 
     The loss itself is not built. A class that is neither vqx's nor allowed is taken for one of
     images.
     """
     terms = loss.get("terms") if isinstance(loss, Mapping) else None
-    for term in (terms or {}).values():
-        node = (term or {}).get("term") or {}
+    if not isinstance(terms or {}, Mapping):
+        raise ConfigError(f"{where}: loss.terms must be a mapping of terms by name")
+    for name, term in (terms or {}).items():
+        node = ((term or {}).get("term") or {}) if isinstance(term or {}, Mapping) else None
+        if not isinstance(node, Mapping):
+            raise ConfigError(f"{where}: loss.terms.{shown(name)} must be a mapping with a term")
         kind = trusted(node.get("_target_"), (*_LOSSES, *allow))
         if getattr(kind, "of_logits", False):
-            default = inspect.signature(kind).parameters["levels"].default
-            return int(node.get("levels", default))
+            usual = inspect.signature(kind).parameters.get("levels")
+            levels = node.get("levels", usual.default if usual else None)
+            return _number(
+                levels, 2, 256, what=f"loss.terms.{shown(name)}.term.levels", where=where
+            )
     return None
 
 
@@ -178,18 +215,18 @@ def _with_channels(source: Source) -> Source:
 
 def _read_export(path: Path, allow: Sequence[str]) -> Source:
     description = path / DESCRIPTION
-    stored = _plain_yaml(description)
-    if stored.get("format") != FORMAT:
+    stored = plain_yaml(description)
+    if (other := stored.get("format")) != FORMAT:
         raise VqxError(
-            f"{description} is of format {stored.get('format')}, this vqx reads {FORMAT}: export "
-            "the run again, or use the vqx that wrote it"
+            f"{description} is of format {shown(other)}, this vqx reads {FORMAT}: export the run "
+            "again, or use the vqx that wrote it"
         )
     try:
         source = Source(
-            name=str(stored["name"]),
-            model=dict(stored["model"]),
-            quantizer=dict(stored["quantizer"]),
-            image_channels=int(stored["image_channels"]),
+            name=shown(stored["name"]),
+            model=stored["model"],
+            quantizer=stored["quantizer"],
+            image_channels=stored["image_channels"],
             state={},
             pixel_levels=stored["pixel_levels"],
             channels_last=bool(stored["channels_last"]),
@@ -197,13 +234,18 @@ def _read_export(path: Path, allow: Sequence[str]) -> Source:
         )
         digest = str(stored["sha256"])
     except (KeyError, TypeError, ValueError) as error:
-        raise VqxError(f"{description} is damaged ({error}): export the run again") from error
-    nodes = [source.model, source.quantizer]
-    check_targets(nodes, parts=TOKENIZER_PARTS, allow=allow, where=str(description))
+        reason = shown(error)
+        raise VqxError(f"{description} is damaged ({reason}): export the run again") from error
+    where = str(description)
+    _number(source.image_channels, 1, 64, what="image_channels", where=where)
+    if source.pixel_levels is not None:
+        _number(source.pixel_levels, 2, 256, what="pixel_levels", where=where)
+    _check_parts(source.model, source.quantizer, allow=allow, where=where)
     return replace(source, state=_read_tensors(path / WEIGHTS, digest))
 
 
 def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
@@ -212,16 +254,9 @@ def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
         raise VqxError(f"{path} is missing: export the run again") from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise VqxError(f"{path} is damaged: its bytes are not those {DESCRIPTION} speaks of")
-    tensors: dict[str, Tensor] = load(data)
-    return tensors
-
-
-def _plain_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise VqxError(f"{path} cannot be read as YAML: {reason}") from error
-    if not isinstance(content, dict):
-        raise VqxError(f"{path} is damaged: it holds no mapping")
-    return {str(key): value for key, value in content.items()}
+        tensors: dict[str, Tensor] = load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = shown(error)
+        raise VqxError(f"{path} is damaged ({reason}): export the run again") from error
+    return tensors
