@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vqx.errors import ConfigError
-from vqx.guard import check_root_keys, explain, nearest, owners_of
+from vqx.guard import _unknown_option, check_root_keys, explain, nearest, owners_of
 
 
 def test_a_knob_of_another_quantizer_is_named_with_its_owner():
@@ -54,3 +54,8 @@ def test_an_option_of_another_quantizer_is_said_to_be_there():
 
 def _explained(key):
     return explain(ValueError(f"Could not override '{key}'"))
+
+
+def test_a_misspelt_key_deep_in_a_group_is_answered_with_the_right_one():
+    message = _unknown_option("loss.terms.adverserial.weight")
+    assert "did you mean 'loss.terms.adversarial.weight'?" in message

@@ -6,7 +6,7 @@ both would train something other than what was asked for.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from vqx.config import conf_dir, group_names, interpolated_keys
@@ -134,5 +134,13 @@ def _all_option_keys() -> set[str]:
         top = yaml.safe_load(text)
         if isinstance(top, dict):
             prefix = "" if "@package _global_" in text else f"{path.parent.name}."
-            keys.update(f"{prefix}{key}" for key in top if key != "defaults")
+            keys.update(f"{prefix}{key}" for key in _dotted(top) if key != "defaults")
     return keys
+
+
+def _dotted(node: dict[str, Any]) -> Iterator[str]:
+    """Keys at any depth, by their way from the root."""
+    for key, value in node.items():
+        yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{inner}" for inner in _dotted(value))

@@ -110,7 +110,7 @@ def test_a_changed_choice_is_named_by_the_change() -> None:
 def test_an_added_term_is_named() -> None:
     assert _names(config_of(loss=_with_loss(l1=0.3, l2=1.0)), config_of(loss=_with_loss(l1=0.3)))[
         1
-    ] == ["weighted", "none"]
+    ] == ["yes", "none"]
 
 
 def test_data_sets_of_one_class_are_told_apart_by_name() -> None:

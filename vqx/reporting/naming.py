@@ -70,6 +70,8 @@ def choice_name(key: str, flat: Flat) -> str:
         return choice
     target = str(flat[key])
     same = [name for name, choice in _choices(key).items() if choice.get(key) == target]
+    if target.endswith(".Weighted"):  # a loss term that others have not
+        return "yes"
     return same[0] if len(same) == 1 else target.rpartition(".")[2].lower() or "yes"
 
 

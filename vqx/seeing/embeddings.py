@@ -48,7 +48,7 @@ def plot_embeddings(
         entries = codebook_entries(quantizer, index)
         _draw_row(panels[index], entries, counts[index].cpu(), umap, _title(quantizer, index))
     title = f"codebook entries, coloured by use on {images}"
-    figure.suptitle(textwrap.fill(title, 100 * panels.shape[1]), fontsize=10)
+    figure.suptitle(textwrap.fill(title, 60 * panels.shape[1]), fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         figure.savefig(file, dpi=150, format="png")

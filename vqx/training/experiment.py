@@ -148,7 +148,7 @@ def build_losses(
         if losses.weights[name] > 0 and start >= run:
             raise ConfigError(
                 f"loss term {name} starts at step {start:,}, after the run of {run:,} steps: lower "
-                "its start_step (say '25%'), or set its weight to 0"
+                f"its start_step (say '25%'), or leave the term out: ~loss.terms.{name}"
             )
     if named := losses.adversarial:
         name, term = named
