@@ -82,6 +82,39 @@ def test_killed_at_random_steps_it_ends_with_the_same_bits(unbroken, tmp_path):
     assert leftovers == []
 
 
+# Both players at work, with LeCam's averages and R1 between its due steps.
+PLAYERS = (
+    *LONG,
+    "loss=vqgan",
+    "~loss.terms.lpips",
+    "loss.terms.adversarial.start_step=4",
+    "loss.terms.adversarial.term.lecam_weight=0.1",
+    "loss.terms.adversarial.term.r1_gamma=1",
+    "loss.terms.adversarial.term.r1_interval=5",
+    "loss.terms.adversarial.term.discriminator.width=8",
+)
+
+
+@pytest.mark.slow
+def test_killed_with_a_discriminator_at_work_it_ends_with_the_same_bits(tmp_path):
+    theirs = tmp_path / "unbroken"
+    theirs.mkdir()
+    done = run("vqx.train", *PLAYERS, cwd=theirs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for step in (2, 12):
+        process = start("vqx.train", *PLAYERS, cwd=tmp_path)
+        wait_for_step(process, tmp_path / "results", step)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    resumed = run("vqx.train", *PLAYERS, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    folders = [only_run(place / "results") for place in (tmp_path, theirs)]
+    assert_equal_runs(*folders)
+    states = [load_newest(folder / "checkpoints")[0] for folder in folders]
+    for part in ("losses", "adversary"):
+        assert_same_bits(states[0][part], states[1][part])
+
+
 KILLED_WHILE_SAVING = """
 import os, pathlib, signal, sys
 replace, count = pathlib.Path.replace, 0
