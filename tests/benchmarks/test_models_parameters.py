@@ -1,7 +1,10 @@
 """Parameters beside printed ones."""
 
 import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from vqx.benchmarks import models_measuring
 from vqx.benchmarks.models_parameters import CLOSE, PRINTED, Printed, counted, parameters_table
 
 
@@ -25,3 +28,12 @@ def test_printed_parameters_are_met(start):
 def test_a_printed_number_is_met_or_its_difference_explained(row):
     close = counted(row) == pytest.approx(row.theirs, rel=CLOSE)
     assert close != bool(row.why)
+
+
+def test_a_compilers_tensors_hold_no_memory():
+    with FakeTensorMode():
+        fake = torch.empty(1000, 1000)
+    before = models_measuring._held(torch.device("cpu"))
+    kept = torch.empty(1000, dtype=torch.float32)
+    assert models_measuring._held(torch.device("cpu")) - before == 4000
+    del fake, kept

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vqx.benchmarks import peak
 from vqx.benchmarks.alternation import alternate, seconds_of
@@ -211,11 +211,11 @@ class Product:
 
 
 def _held(device: torch.device) -> int:
-    """Bytes of all tensors there are, gradients apart."""
+    """Bytes of all tensors there are, gradients apart; a compiler's have no memory."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return torch.cuda.memory_allocated(device)
-    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
+    tensors = [thing for thing in gc.get_objects() if type(thing) in (Tensor, nn.Parameter)]
     storages = [tensor.untyped_storage() for tensor in tensors if tensor.device.type == "cpu"]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
