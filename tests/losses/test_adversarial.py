@@ -161,6 +161,7 @@ def test_averages_and_network_are_in_the_checkpoint() -> None:
         ("weight_decay", -0.1),
         ("learning_rate", 0.0),
         ("minimum_learning_rate", -1.0),
+        ("clip_norm", 0.0),
         ("betas", (0.9, 1.0)),
         ("betas", (0.9,)),
     ],

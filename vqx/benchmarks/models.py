@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vqx.benchmarks.progress import show_progress
 from vqx.errors import ConfigError, VqxError
 
 if TYPE_CHECKING:
@@ -129,21 +130,21 @@ def _measure_all(cases: Sequence["Case"], setting: "Setting", results: "Results"
     worker = Worker(limited=setting.device == "cpu")
     try:
         for index, case in enumerate(cases, 1):
-            _progress(f"[{index}/{len(cases)}] {case}")
+            show_progress(f"[{index}/{len(cases)}] {case}")
             results.cells[case] = worker(measure, case, setting)
             worker.close()  # a process a row: none finds what another has left
     finally:
         worker.close()
-        _progress("")
+        show_progress("")
 
 
 def _count_all(parameters: dict[str, int]) -> None:
     from vqx.benchmarks.models_parameters import PRINTED, counted
 
     for row in PRINTED:
-        _progress(f"parameters: {row.label}")
+        show_progress(f"parameters: {row.label}")
         parameters[row.label] = counted(row)
-    _progress("")
+    show_progress("")
 
 
 def _show(
@@ -208,12 +209,3 @@ def _complain(results: "Results") -> None:
     failed = [str(case) for case, found in results.cells.items() if isinstance(found, Failure)]
     if failed:
         raise VqxError(f"failed: {'; '.join(failed)}; the notes of their rows say why")
-
-
-def _progress(text: str) -> None:
-    """One line on stderr, overwritten on a terminal."""
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r{text[:width]:<{width}}\r", end="", file=sys.stderr, flush=True)
-    elif text:
-        print(text, file=sys.stderr, flush=True)

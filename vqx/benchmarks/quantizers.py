@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vqx.benchmarks.families import FAMILIES, Family, Size
 from vqx.benchmarks.peers import PACKAGE
+from vqx.benchmarks.progress import show_progress
 from vqx.errors import ConfigError, VqxError
 
 if TYPE_CHECKING:
@@ -99,11 +100,11 @@ def _measure_all(sizes: Sequence[tuple[str, Size]], setting: "Setting", results:
     worker = Worker(limited=setting.device == "cpu")
     try:
         for index, (name, size) in enumerate(sizes, 1):
-            _progress(f"[{index}/{len(sizes)}] {name}  {size}")
+            show_progress(f"[{index}/{len(sizes)}] {name}  {size}")
             results.cells[name, size] = worker(measure, name, size, setting)
     finally:
         worker.close()
-        _progress("")
+        show_progress("")
 
 
 def _setting(arguments: argparse.Namespace) -> "Setting":
@@ -190,12 +191,3 @@ def _complain(results: "Results") -> None:
     failed = {name for (name, _), found in results.cells.items() if isinstance(found, Failure)}
     if failed:
         raise VqxError(f"failed: {', '.join(sorted(failed))}; the notes of their rows say why")
-
-
-def _progress(text: str) -> None:
-    """One line on stderr, overwritten on a terminal."""
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r{text[:width]:<{width}}\r", end="", file=sys.stderr, flush=True)
-    elif text:
-        print(text, file=sys.stderr, flush=True)

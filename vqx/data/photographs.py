@@ -48,13 +48,9 @@ def photos(
 
     Each is shrunk to a long side of `maximum_side`. Evaluation sees the grid of image_size windows,
     training cuts from overlapping tiles 1.5 times as large that hold every window of a photo.
-    Those whose standard deviation (over pixels, channels' mean) is under `minimum_std` are dropped.
-    `channels`: 3 or None, which is 3.
+    Those of a standard deviation (over pixels) under `minimum_std` are dropped. `channels`: 3.
     """
-    if channels not in (None, 3):
-        raise ConfigError(
-            f"channels={channels} must be 3 or null for '{name}': photos have colours"
-        )
+    _check_channels(channels, name)
     training, evaluation = _load_split(validation, image_size, maximum_side)
     tiles = _textured(_training_tiles(training, image_size), minimum_std)
     crops = [_tiles(picture, image_size, image_size) for picture in evaluation]
@@ -74,9 +70,16 @@ def photos(
         image_size=image_size,
         description=f"{name} validation ({held_out}), {scale} grid crops, {kept}",
     )
-    return Data(
-        train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
-    )
+    how = {"flip": flip, "random_crop": random_crop, "shuffle": shuffle}
+    return Data(train, grid, name, 3, image_size, **how)
+
+
+def _check_channels(channels: int | None, name: str) -> None:
+    """Raise ConfigError for anything but 3 and None."""
+    if channels not in (None, 3):
+        raise ConfigError(
+            f"channels={channels} must be 3 or null for '{name}': photos have colours"
+        )
 
 
 def _load_split(

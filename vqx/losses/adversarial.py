@@ -67,7 +67,7 @@ class Adversarial(nn.Module):
             raise ConfigError(f"adaptive {adaptive!r}: use null, reconstruction or perceptual")
         _check_numbers(adaptive_eps=adaptive_eps, adaptive_max=adaptive_max, r1_gamma=r1_gamma)
         _check_numbers(lecam_weight=lecam_weight)
-        _check_optimizer(learning_rate, minimum_learning_rate, betas, weight_decay)
+        _check_optimizer(learning_rate, minimum_learning_rate, betas, weight_decay, clip_norm)
         _check_steps(r1_interval, lecam_decay)
         self.objective: Objective = objective
         self.adaptive, self.adaptive_eps, self.adaptive_max = adaptive, adaptive_eps, adaptive_max
@@ -75,8 +75,7 @@ class Adversarial(nn.Module):
         self.lecam_weight, self.lecam_decay = lecam_weight, lecam_decay
         self.learning_rate, self.minimum_learning_rate = learning_rate, minimum_learning_rate
         self.betas = None if betas is None else (betas[0], betas[1])
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
+        self.weight_decay, self.clip_norm = weight_decay, clip_norm
         self._register_averages()
         self._factory: Callable[..., nn.Module] | None = None
         if isinstance(discriminator, nn.Module):
@@ -241,10 +240,12 @@ def _check_optimizer(
     minimum_learning_rate: float | None,
     betas: Sequence[float] | None,
     weight_decay: float | None,
+    clip_norm: float | None,
 ) -> None:
-    """Raise ConfigError for what no optimizer takes; None is the trainer's value."""
-    if learning_rate is not None and not learning_rate > 0:
-        raise ConfigError(f"learning_rate {learning_rate}: use a number above 0, or null")
+    """Raise ConfigError for what no optimizer takes; None is the trainer's value, or off."""
+    for name, value in (("learning_rate", learning_rate), ("clip_norm", clip_norm)):
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} {value}: use a number above 0, or null")
     minimum = 0.0 if minimum_learning_rate is None else minimum_learning_rate
     decay = 0.0 if weight_decay is None else weight_decay
     _check_numbers(minimum_learning_rate=minimum, weight_decay=decay)

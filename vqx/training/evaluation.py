@@ -130,9 +130,8 @@ def evaluate(
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
-    measurements = _all_merged(metrics, variants)
     return Evaluation(
-        measurements,
+        _all_merged(metrics, variants),  # before the counts, which are then of all ranks
         use.counts,
         use.bit_entropies,
         use.tokens,
