@@ -24,6 +24,14 @@ class RunLocked(VqxError):
     """Another process holds this run's folder."""
 
 
+class SlurmUnreachable(VqxError):
+    """No Slurm on this machine, or one that does not answer."""
+
+
+class SubmissionStale(VqxError):
+    """Configuration or code of a job is not what it was when the job was submitted."""
+
+
 class CheckpointError(VqxError):
     """No usable checkpoint where one is needed."""
 

@@ -33,6 +33,11 @@ class RunFolder:
         return self.path / "status.json"
 
     @property
+    def submission(self) -> Path:
+        """What was handed to a launcher for this run, JSON."""
+        return self.path / "submission.json"
+
+    @property
     def environment(self) -> Path:
         """Versions, git, machine, command, JSON."""
         return self.path / "environment.json"
