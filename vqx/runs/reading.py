@@ -40,11 +40,16 @@ class Skipped:
     reason: str
 
 
-def read_run(path: Path, *, now: float | None = None) -> Run | Skipped:
-    """The run in `path`, or why there is none. Never raises for what the folder holds."""
+def read_run(
+    path: Path, *, now: float | None = None, config: dict[str, Any] | None = None
+) -> Run | Skipped:
+    """The run in `path`, or why there is none. Never raises for what the folder holds.
+
+    `config` spares reading config.yaml, most of the time it takes, when it is known.
+    """
     folder = RunFolder(path)
     try:
-        config = _read_yaml(folder.config)
+        config = _read_yaml(folder.config) if config is None else config
     except VqxError as error:
         return Skipped(path, str(error))
     slug, _, signature = path.resolve().name.rpartition("-")
