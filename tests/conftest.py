@@ -1,10 +1,12 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.gloo import GlooPool
+from tests.slurm.cluster import SESSION, end_clusters
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,15 @@ def four_ranks() -> Iterator[GlooPool]:
     pool = GlooPool(4)
     yield pool
     pool.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the session, for its workers too: what one of them starts, the session ends."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SESSION] = str(os.getpid())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the Slurm clusters that this session's tests have started."""
+    if not hasattr(session.config, "workerinput"):
+        end_clusters()
