@@ -47,7 +47,7 @@ def sweep(cluster: Cluster, cwd: Path, *words: str, **options: Any) -> tuple[int
 
 def folders(cwd: Path) -> dict[int, Path]:
     """The run folders under `cwd` by their seed."""
-    found = [p for p in (cwd / "results/runs").iterdir() if (p / "config.yaml").exists()]
+    found = [path.parent for path in cwd.glob("results/runs/*/config.yaml")]
     return {seed_of(path): path for path in found}
 
 

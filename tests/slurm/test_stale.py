@@ -1,4 +1,4 @@
-"""Code and configuration edited while jobs are queued: refused, warned of, or held off by a copy."""
+"""Code and options edited while jobs are queued: refused, warned of, or kept out by a copy."""
 
 import shutil
 from pathlib import Path
