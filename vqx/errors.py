@@ -24,6 +24,10 @@ class RunLocked(VqxError):
     """Another process holds this run's folder."""
 
 
+class TakenOver(RunLocked):
+    """Another process owns this run's folder now: whatever this one has must not be written."""
+
+
 class SlurmUnreachable(VqxError):
     """No Slurm on this machine, or one that does not answer."""
 

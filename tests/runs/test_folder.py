@@ -28,7 +28,18 @@ def test_status_comes_back(tmp_path: Path) -> None:
     folder.write_status(status)
     assert folder.read_status() == status
     assert set(json.loads(folder.status.read_text())) == {
-        *("state", "host", "pid", "job_id", "started", "heartbeat", "step", "steps"),
+        *(
+            "state",
+            "host",
+            "pid",
+            "node",
+            "job_id",
+            "restarts",
+            "started",
+            "heartbeat",
+            "step",
+            "steps",
+        ),
         *("eta_seconds", "images_per_second", "message"),
     }
 

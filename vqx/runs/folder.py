@@ -2,20 +2,30 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vqx.errors import VqxError
 from vqx.runs.files import space_for, write_json_atomic
+from vqx.runs.ownership import Claim
 from vqx.runs.status import Status
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where a run keeps its things; nothing is created until it is written."""
+    """Where a run keeps its things; nothing is created until it is written.
+
+    With the `claim` of its owner, every write makes sure that the folder is still that one's.
+    """
 
     path: Path
+    claim: Claim | None = field(default=None, compare=False)
+
+    def check(self) -> None:
+        """Raise TakenOver if another process has taken the folder from the claim's holder."""
+        if self.claim is not None:
+            self.claim.check()
 
     @property
     def config(self) -> Path:
@@ -89,7 +99,7 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Replace the status."""
-        write_json_atomic(self.status, status.to_json())
+        write_json_atomic(self.status, status.to_json(), check=self.check)
 
     def read_result(self) -> dict[str, Any] | None:
         """The final result, None while there is none. Raises VqxError when it is damaged."""
@@ -97,13 +107,15 @@ class RunFolder:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Say that the run is done: call this after everything else is written."""
-        write_json_atomic(self.result, result)
+        write_json_atomic(self.result, result, check=self.check)
 
     def write_error(self, text: str) -> bool:
         """Keep the first traceback of any rank; False when another rank was faster.
 
-        The first failure is the cause; ranks that lose their partner fail after it.
+        The first failure is the cause; ranks that lose their partner fail after it. Raises
+        TakenOver instead of leaving it to a new owner.
         """
+        self.check()
         try:
             descriptor = os.open(self.error, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:

@@ -1,34 +1,46 @@
-"""One process a run folder: an advisory lock that the kernel drops when its holder dies."""
+"""One process a run folder: an advisory lock that the kernel drops, and a claim that hosts see."""
 
 import errno
 import fcntl
-import json
 import os
-import socket
+import threading
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from vqx.errors import RunLocked, VqxError
-from vqx.runs.files import space_for
-from vqx.runs.status import now_iso
+from vqx.errors import RunLocked, TakenOver, VqxError
+from vqx.runs.files import remove_leftovers
+from vqx.runs.ownership import Claim, Owner, claim, owner
 
 # A report's probe holds the shared lock for microseconds: a taker must not mistake it for a run.
-_ATTEMPTS, _PAUSE_SECONDS = 5, 0.05
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 0.25, 0.05
+# A job that Slurm started again may meet its former self while that is still ending.
+_REQUEUE_SECONDS = 60.0
+_TOUCH_SECONDS = 10.0
 
 
 class RunLock:
-    """Context manager that holds the lock of a run folder, or raises RunLocked naming the holder.
+    """Context manager that takes a run folder, or raises RunLocked naming the holder.
 
     Held by this process alone: children neither inherit it over exec nor keep it over fork, so it
-    is free as soon as this process is gone, however it went.
+    is free as soon as this process is gone, however it went; where locks do not reach other hosts,
+    those wait for its claim to become stale. `claim` is what the holder's writes check.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor: int | None = None
+        self._claim: Claim | None = None
+        self._left = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """The right to write while the lock is held."""
+        assert self._claim is not None
+        return self._claim
 
     def __enter__(self) -> "RunLock":
         path = self._folder / "lock"
@@ -36,12 +48,19 @@ class RunLock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             self._take(descriptor)
-            self._sign(descriptor, path)
+            self._claim = claim(self._folder)
+            # What a former owner was writing when it froze or lost the network must not appear.
+            remove_leftovers(self._folder)
         except BaseException:
+            if self._claim is not None:
+                self._claim.release()
             os.close(descriptor)
             raise
         self._descriptor = descriptor
         _close_after_fork(self)
+        self._left.clear()
+        self._thread = threading.Thread(target=self._touch, name="vqx-claim", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
@@ -50,8 +69,11 @@ class RunLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._left.set()
+        if self._thread is not None:
+            self._thread.join()
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)  # the next holder is not announced under our name
+            self.claim.release()
         self.close()
 
     def close(self) -> None:
@@ -61,25 +83,25 @@ class RunLock:
             os.close(descriptor)
 
     def _take(self, descriptor: int) -> None:
-        for attempt in range(_ATTEMPTS):
-            if _try_lock(descriptor, fcntl.LOCK_EX, self._folder):
-                return
-            if attempt < _ATTEMPTS - 1:
-                time.sleep(_PAUSE_SECONDS)
-        raise RunLocked(
-            f"run {self._folder} is held by {_holder(descriptor)}: wait for it or stop it"
-        )
+        patience = _PATIENCE_SECONDS
+        if (holder := owner(self._folder)) is not None and Owner().is_requeued(holder):
+            patience = _REQUEUE_SECONDS
+        end = time.monotonic() + patience
+        while not _try_lock(descriptor, fcntl.LOCK_EX, self._folder):
+            if time.monotonic() > end:
+                holder = owner(self._folder)
+                raise RunLocked(
+                    f"run {self._folder} is held by {holder or 'another process'}: wait for it or "
+                    "stop it"
+                )
+            time.sleep(_PAUSE_SECONDS)
 
-    def _sign(self, descriptor: int, path: Path) -> None:
-        record = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": now_iso(),
-            "job_id": os.environ.get("SLURM_JOB_ID"),
-        }
-        with space_for(path):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(record).encode(), 0)
+    def _touch(self) -> None:
+        """Let other hosts see that this process lives, until it leaves or is taken over."""
+        with suppress(TakenOver):
+            while not self._left.wait(_TOUCH_SECONDS):
+                with suppress(OSError):  # a file server that is away: tried again
+                    self.claim.touch()
 
 
 def _try_lock(descriptor: int, kind: int, folder: Path) -> bool:
@@ -97,15 +119,6 @@ def _try_lock(descriptor: int, kind: int, folder: Path) -> bool:
     return True
 
 
-def _holder(descriptor: int) -> str:
-    try:
-        record: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
-        job = f" (SLURM job {record['job_id']})" if record.get("job_id") else ""
-        return f"pid {record['pid']} on host {record['host']}{job} since {record['started']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"  # it has not signed yet
-
-
 def _close_after_fork(lock: RunLock) -> None:
     """A forked child (a loader's worker) that outlives its parent must not keep the run locked."""
     reference = weakref.ref(lock)
@@ -121,7 +134,7 @@ def _close_after_fork(lock: RunLock) -> None:
 def is_held(folder: Path) -> bool:
     """Whether a process holds the lock of run `folder`; neither waits nor disturbs the holder.
 
-    Raises VqxError on a file system without locks.
+    It sees as far as the file system's locks reach. Raises VqxError on one without locks.
     """
     try:
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)

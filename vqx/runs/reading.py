@@ -12,9 +12,8 @@ from vqx.errors import VqxError
 from vqx.runs.durations import duration
 from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.lock import is_held
+from vqx.runs.ownership import STALE_SECONDS, Found, Owner, newest_claim
 from vqx.runs.status import State, Status
-
-STALE_SECONDS = 120  # twelve missed heartbeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,22 +162,42 @@ def _state(
 
 
 def _alive(folder: RunFolder, status: Status, now: float) -> tuple[State, str]:
-    """Whether a run that says it is running does: by its lock, and by its heartbeat."""
-    silence = now - status.heartbeat
-    stale = silence > STALE_SECONDS
-    silent = f"no heartbeat for {duration(silence)}"
+    """Whether a run that says it is running does: by its lock, its claim and its heartbeat."""
+    found = _newest_claim(folder.path)
+    touched = status.heartbeat if found is None else max(status.heartbeat, found.touched)
+    stale = now - touched > STALE_SECONDS
+    silent = f"no heartbeat for {duration(now - status.heartbeat)}"
     try:
         held = is_held(folder.path)
     except (OSError, VqxError):
         held = not stale  # no locks here: the heartbeat alone tells
     if held:
-        return State.RUNNING, f"{silent}: it may hang" if stale else ""
-    # A lock taken on another host may be invisible here, so there a fresh heartbeat counts.
-    if status.host != socket.gethostname() and not stale:
-        return State.RUNNING, ""
+        return (
+            State.RUNNING,
+            f"{silent}: it may hang" if now - status.heartbeat > STALE_SECONDS else "",
+        )
     if error := _last_line(folder.error):
         return State.FAILED, error
+    # A lock taken on another host may be invisible here, so there a fresh heartbeat counts.
+    if not stale and _may_be_elsewhere(found, status):
+        return State.RUNNING, ""
     return State.INTERRUPTED, silent if stale else f"its process {status.pid} is gone"
+
+
+def _newest_claim(path: Path) -> Found | None:
+    try:
+        return newest_claim(path)
+    except OSError:
+        return None
+
+
+def _may_be_elsewhere(found: Found | None, status: Status) -> bool:
+    """Whether a run without a lock may be held where locks are not seen from here."""
+    if found is None:  # of a version without claims
+        return status.host != socket.gethostname()
+    if found.released:
+        return False
+    return found.owner is None or not Owner().shares_locks_with(found.owner)
 
 
 def _last_line(path: Path) -> str:

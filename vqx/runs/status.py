@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from vqx.errors import Diverged, Interrupted, VqxError
+from vqx.runs import scheduler
 
 
 class State(StrEnum):
@@ -33,12 +34,17 @@ def now_iso() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The content of status.json; `heartbeat` is Unix time in seconds."""
+    """The content of status.json; `heartbeat` is Unix time in seconds.
+
+    `job_id` (123 or 123_4), `node` and `restarts` are Slurm's, None and 0 outside of it.
+    """
 
     state: State
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
-    job_id: str | None = field(default_factory=lambda: os.environ.get("SLURM_JOB_ID"))
+    node: str | None = field(default_factory=scheduler.node)
+    job_id: str | None = field(default_factory=scheduler.job_id)
+    restarts: int = field(default_factory=scheduler.restarts)
     started: str = field(default_factory=now_iso)
     heartbeat: float = field(default_factory=time.time)
     step: int = 0
@@ -60,7 +66,9 @@ class Status:
                 state=State(record["state"]),
                 host=str(record["host"]),
                 pid=int(record["pid"]),
+                node=record.get("node"),
                 job_id=record.get("job_id"),
+                restarts=int(record.get("restarts", 0)),
                 started=str(record["started"]),
                 heartbeat=float(record["heartbeat"]),
                 step=int(record["step"]),
