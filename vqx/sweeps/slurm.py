@@ -10,8 +10,11 @@ from vqx.errors import SlurmUnreachable
 
 # Slurm's states of a job that holds or awaits resources, or will again.
 LIVE = frozenset(
-    "PENDING CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED SIGNALING STAGE_OUT REQUEUED "
-    "REQUEUE_HOLD REQUEUE_FED RESIZING SPECIAL_EXIT RESV_DEL_HOLD".split()
+    (
+        *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING"),
+        *("STAGE_OUT", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SPECIAL_EXIT"),
+        "RESV_DEL_HOLD",
+    )
 )
 _SECONDS = 30.0  # a controller that is busy answers later than this only when it is in trouble
 _IDS_A_COMMAND = 500  # a command line holds some thousand
@@ -60,7 +63,9 @@ def cancel_jobs(job_ids: Iterable[str], *, signal_name: str | None = None) -> No
 
 def max_array_size() -> int:
     """The number of tasks that one array may have here: its indices stay below MaxArraySize."""
-    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", slurm_output(["scontrol", "show", "config"]), re.M)
+    match = re.search(
+        r"^MaxArraySize\s*=\s*(\d+)", slurm_output(["scontrol", "show", "config"]), re.M
+    )
     return max(1, int(match[1])) if match else 1001
 
 

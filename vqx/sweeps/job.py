@@ -1,0 +1,149 @@
+"""One job of a sweep: it runs what its folder held at submission, and nothing else.
+
+`RunJob` is what a scheduler keeps and calls, in a process of its own, any number of times.
+"""
+
+import os
+import signal
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from vqx.errors import Diverged, Interrupted, RunLocked, SubmissionStale, VqxError
+from vqx.running import record_failure, run_or_go_on, show_result
+from vqx.runs.files import write_json_atomic
+from vqx.runs.folder import RunFolder, read_json
+from vqx.runs.lock import RunLock
+from vqx.runs.status import State, Status
+from vqx.sweeps.ending import end_interrupted, first_process
+from vqx.sweeps.stale import changes, in_one_line
+
+CODE_LISTS = ".submitit"  # beside the run folders
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Runs the configuration in `folder`; `code` is the fingerprint's digest at submission.
+
+    `stale` (refuse, warn) says what to do when code or configuration are not what they were;
+    `stop_seconds` bounds how long a stop signal waits for the end of a step; `searchpath` is where
+    configuration is looked for besides vqx's own.
+    """
+
+    folder: Path
+    stale: str = "refuse"
+    stop_seconds: float | None = None
+    code: str = ""
+    searchpath: tuple[str, ...] = ()
+
+    def __call__(self) -> str:
+        """Train or go on; the run's state at the end.
+
+        A run that is done or that another process holds is left alone; one that fails raises, so
+        that the scheduler's job fails too. An interrupted one ends the process.
+        """
+        folder = RunFolder(self.folder)
+        if self.stop_seconds is not None:
+            os.environ["VQX_STOP_SECONDS"] = str(self.stop_seconds)
+        signal.signal(signal.SIGTERM, _stop_before_training)
+        try:
+            return self._run(folder).value
+        except RunLocked as error:
+            print(f"left alone: {error}", flush=True)
+            return State.RUNNING.value
+        except Diverged as error:
+            print(f"vqx: {error}", flush=True)
+            return State.DIVERGED.value
+        except Interrupted as error:
+            print(f"vqx: {error}", flush=True)
+            end_interrupted(error.signal_number)
+        except Exception as error:
+            if first_process():
+                record_failure(folder, error, keep=True)
+            raise
+
+    def checkpoint(self) -> Any:
+        """What a scheduler is to call after a requeue: the same again, as the folder knows."""
+        import submitit
+
+        pickle = submitit.JobEnvironment().paths.submitted_pickle
+        # Left by a process killed while it wrote this very file: submitit stumbles over it.
+        pickle.with_suffix(pickle.suffix + ".save_tmp").unlink(missing_ok=True)
+        return submitit.helpers.DelayedSubmission(self)
+
+    def _run(self, folder: RunFolder) -> State:
+        if folder.is_done:
+            print("done already", flush=True)
+            return State.DONE
+        config, overrides = _stored(folder)
+        found = self._changes(folder, config, overrides)
+        try:
+            run_or_go_on(config, folder, overrides=overrides)
+        finally:
+            _note(folder, found)
+        show_result(folder)
+        status = folder.read_status()
+        return State.DONE if status is None else status.state
+
+    def _changes(
+        self, folder: RunFolder, config: dict[str, Any], overrides: list[str]
+    ) -> list[str]:
+        """What changed since the submission, in a run that is to run nevertheless."""
+        if not first_process():
+            return []
+        found = changes(
+            config,
+            overrides,
+            code=self.code,
+            code_lists=folder.path.parent / CODE_LISTS,
+            searchpath=self.searchpath,
+        )
+        if not found:
+            return []
+        said = f"changed since the submission of {folder.path}: {in_one_line(found)}"
+        if self.stale != "warn":
+            error = SubmissionStale(
+                f"{said}: submit it again (retry=failed), or use stale=warn or snapshot=true"
+            )
+            _refuse(folder, error)
+            raise error
+        print(f"warning: {said}: running what was submitted", flush=True)
+        return found
+
+
+def _stop_before_training(number: int, frame: FrameType | None) -> None:
+    """SIGTERM before training takes the signals over; afterwards it is called for the record."""
+    if signal.getsignal(number) is _stop_before_training:
+        raise Interrupted("stopped before its first step", signal_number=number)
+
+
+def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:
+    """Configuration and overrides as submitted. Raises VqxError when they are gone or damaged."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(folder.config.read_text())
+        overrides = yaml.safe_load(folder.overrides.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise VqxError(f"{folder.path} cannot be read ({error}): submit it again") from error
+    if not isinstance(config, dict) or not isinstance(overrides, list):
+        raise VqxError(f"{folder.path} holds no run: submit it again")
+    return {str(key): value for key, value in config.items()}, [str(word) for word in overrides]
+
+
+def _refuse(folder: RunFolder, error: SubmissionStale) -> None:
+    """Say in the folder why the job does not run, unless another process works on it."""
+    with RunLock(folder.path):
+        folder.clear_error()
+        folder.write_error("".join(traceback.format_exception(error)))
+        folder.write_status(Status(state=State.FAILED, message=str(error)))
+
+
+def _note(folder: RunFolder, found: list[str]) -> None:
+    """Keep with the session in environment.json that it ran in spite of changes."""
+    record = read_json(folder.environment) if found else None
+    if record is not None and record.get("sessions"):
+        record["sessions"][-1]["changed_since_submission"] = found
+        write_json_atomic(folder.environment, record)

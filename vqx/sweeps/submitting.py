@@ -1,0 +1,181 @@
+"""Handing planned jobs to Slurm, in as few arrays as resources and the cluster's limits allow."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vqx.errors import VqxError
+from vqx.runs.status import State, Status
+from vqx.sweeps.code import code_fingerprint, save_fingerprint
+from vqx.sweeps.job import CODE_LISTS, RunJob
+from vqx.sweeps.options import SweepOptions
+from vqx.sweeps.planned import PlannedJob
+from vqx.sweeps.resources import Partition, Resources, partition_of, resources_of
+from vqx.sweeps.slurm import max_array_size
+from vqx.sweeps.submission import Submission, write_submission
+
+# The rest goes to submitit by the name that it has there.
+_OWN = ("submitit_folder", "max_num_timeout", "stop_seconds", "array_parallelism", "tasks_per_node")
+_SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "nodes", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that Slurm took: its id (123 or 123_4) and the file that its output goes to."""
+
+    job: PlannedJob
+    job_id: str
+    log: Path
+
+
+class Submitter:
+    """Submits jobs with a launcher's `options`; `submitted` are those that Slurm took."""
+
+    def __init__(self, options: Mapping[str, Any], *, searchpath: tuple[str, ...]) -> None:
+        self._options = options
+        self._searchpath = searchpath
+        self.submitted: list[Submitted] = []
+
+    def submit(self, jobs: Sequence[PlannedJob], sweep: SweepOptions) -> None:
+        """Call sbatch for all jobs; each folder then holds its submission.
+
+        Raises VqxError with Slurm's own words when it refuses: what it took before stays.
+        """
+        arrays = self._arrays(jobs)
+        parallel = sweep.max_parallel or int(self._options["array_parallelism"])
+        # Slurm limits the tasks of one array only: arrays that would exceed it together queue up.
+        chained = len(arrays) > 1 and len(jobs) > parallel
+        previous: str | None = None
+        for number, (resources, part) in enumerate(arrays):
+            try:
+                taken = self._submit_array(
+                    part, resources, sweep, parallel=parallel, after=previous if chained else None
+                )
+            except Exception as error:
+                refused = [job for _, rest in arrays[number:] for job in rest]
+                raise self._refusal(refused, error) from error
+            previous = taken[0].job_id.split("_")[0]
+            self.submitted.extend(taken)
+
+    def finish(self, sweep: SweepOptions) -> None:
+        """Say which jobs were submitted and how to watch them, and wait for them if asked to."""
+        ids = list(dict.fromkeys(one.job_id.split("_")[0] for one in self.submitted))
+        print(f"submitted {len(self.submitted)} jobs as Slurm job {', '.join(ids)}", flush=True)
+
+    def _arrays(self, jobs: Sequence[PlannedJob]) -> list[tuple[Resources, list[PlannedJob]]]:
+        """The jobs by what they need, in parts that fit into an array here."""
+        partition = partition_of(self._options)
+        groups: dict[Resources, list[PlannedJob]] = {}
+        for job in jobs:
+            groups.setdefault(self._resources(job, partition), []).append(job)
+        largest = max_array_size()
+        return [
+            (resources, group[start : start + largest])
+            for resources, group in groups.items()
+            for start in range(0, len(group), largest)
+        ]
+
+    def _resources(self, job: PlannedJob, partition: Partition) -> Resources:
+        assert job.config is not None
+        return resources_of(job.config, self._options, partition)
+
+    def _submit_array(
+        self,
+        jobs: Sequence[PlannedJob],
+        resources: Resources,
+        sweep: SweepOptions,
+        *,
+        parallel: int,
+        after: str | None,
+    ) -> list[Submitted]:
+        """One call of sbatch, and the submission in each folder right after it."""
+        executor = self._executor(resources, parallel=parallel, after=after)
+        calls = [self._call(job, sweep) for job in jobs]
+        taken = []
+        for job, call, handle in zip(jobs, calls, executor.submit_array(calls), strict=True):
+            done = Submitted(job, str(handle.job_id), Path(handle.paths.stdout))
+            submission = Submission(
+                launcher="slurm",
+                job_id=done.job_id,
+                log=str(done.log),
+                sweep=sweep_name(),
+                code=call.code,
+            )
+            assert job.folder is not None
+            write_submission(job.folder, submission)
+            taken.append(done)
+        return taken
+
+    def _call(self, job: PlannedJob, sweep: SweepOptions) -> RunJob:
+        assert job.config is not None
+        assert job.folder is not None
+        folder = job.folder.path.absolute()
+        fingerprint = code_fingerprint(job.config)
+        save_fingerprint(fingerprint, folder.parent / CODE_LISTS)
+        return RunJob(
+            folder,
+            stale=sweep.stale,
+            stop_seconds=self._stop_seconds(),
+            code=fingerprint.digest,
+            searchpath=self._searchpath,
+        )
+
+    def _stop_seconds(self) -> float:
+        given = self._options.get("stop_seconds")
+        return 0.75 * float(self._options["signal_delay_s"]) if given is None else float(given)
+
+    def _executor(self, resources: Resources, *, parallel: int, after: str | None) -> Any:
+        """submitit's executor with all that sbatch is to be told."""
+        import submitit
+
+        options = {**self._options, "name": self._job_name()}
+        extra = {"requeue": True, **(options.pop("additional_parameters", None) or {})}
+        srun = ["--kill-on-bad-exit=1", *(options.pop("srun_args", None) or [])]
+        if resources.cpus_per_task is not None:  # srun does not take it from sbatch by itself
+            srun.append(f"--cpus-per-task={resources.cpus_per_task}")
+        options["gpus_per_node"] = resources.gpus_per_node
+        options["cpus_per_task"] = resources.cpus_per_task
+        executor = submitit.AutoExecutor(
+            folder=options["submitit_folder"],
+            cluster="slurm",
+            slurm_max_num_timeout=options["max_num_timeout"],
+        )
+        given = {key: value for key, value in options.items() if key not in _OWN}
+        executor.update_parameters(
+            **{(k if k in _SHARED else f"slurm_{k}"): v for k, v in given.items() if v is not None},
+            tasks_per_node=1,
+            slurm_array_parallelism=parallel,
+            slurm_additional_parameters=extra,
+            slurm_srun_args=srun,
+            **({"slurm_dependency": f"afterany:{after}"} if after else {}),
+        )
+        return executor
+
+    def _job_name(self) -> str:
+        name = str(self._options.get("name") or "vqx")
+        return sweep_name() if name == "vqx" else name
+
+    def _refusal(self, refused: Sequence[PlannedJob], error: Exception) -> VqxError:
+        """Say in the folders of refused jobs, and return an error that says, why nothing runs."""
+        reason = _reason(error)
+        for job in refused:
+            assert job.folder is not None
+            message = f"not submitted: {reason}"
+            job.folder.write_status(Status(state=State.INTERRUPTED, message=message))
+        ids = sorted({one.job_id.split("_")[0] for one in self.submitted}, key=int)
+        stays = f"; submitted before and left there: {', '.join(ids)}" if ids else ""
+        return VqxError(f"Slurm refused {len(refused)} jobs: {reason}{stays}")
+
+
+def sweep_name() -> str:
+    """What this sweep is called: the same for the same command."""
+    return os.environ.get("VQX_SWEEP", "vqx")
+
+
+def _reason(error: Exception) -> str:
+    """sbatch's own words out of an error of submitit's."""
+    said = re.findall(r"sbatch: (?:error|fatal): (.+)", str(error))
+    return "; ".join(dict.fromkeys(said)) or " ".join(str(error).split())[:300]
