@@ -78,7 +78,7 @@ def read_runs(places: Iterable[str]) -> tuple[list[Run], list[Skipped]]:
     """
     runs: dict[str, Run] = {}
     skipped: list[Skipped] = []
-    for path in _candidates(places):
+    for path in run_folders(places):
         found = read_run(path)
         if isinstance(found, Skipped):
             skipped.append(found)
@@ -91,7 +91,8 @@ def read_runs(places: Iterable[str]) -> tuple[list[Run], list[Skipped]]:
     return list(runs.values()), skipped
 
 
-def _candidates(places: Iterable[str]) -> list[Path]:
+def run_folders(places: Iterable[str]) -> list[Path]:
+    """Folders in folders of runs, and run folders themselves, as they are or by glob pattern."""
     found: dict[Path, Path] = {}
     for place in places:
         for text in sorted(glob.glob(str(Path(place).expanduser()))):
