@@ -5,17 +5,16 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vqx.errors import ConfigError, VqxError
 from vqx.guard import nearest
 from vqx.reporting.beside import name_by_published
 from vqx.reporting.csv import render_rows, render_runs
-from vqx.reporting.frame import build_frame, flatten, seed_of
+from vqx.reporting.frame import build_frame
 from vqx.reporting.markdown import render_markdown
-from vqx.reporting.naming import Target, choice_name, value_text
 from vqx.reporting.published import read_tables
+from vqx.reporting.selection import items, select
 from vqx.reporting.table import build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.files import write_text_atomic
@@ -56,6 +55,9 @@ class Options:
     filters: dict[str, str] = field(default_factory=dict)
 
 
+_KEYS = frozenset(f.name for f in fields(Options)) - {"filters"}
+
+
 def results() -> Path:
     """Where runs and tables are by default, as conf/config.yaml has it."""
     return Path(os.environ.get("VQX_RESULTS", "results"))
@@ -64,15 +66,14 @@ def results() -> Path:
 def parse(arguments: Sequence[str]) -> Options:
     """Options from `key=value` words and paths. Raises ConfigError for a value that cannot be."""
     options = Options()
-    known = {f.name for f in fields(Options)} - {"filters"}
     for word in arguments:
         key, equals, value = word.partition("=")
         if not equals:
-            options = replace(options, runs=(*options.runs, _path(word, known)))
+            options = replace(options, runs=(*options.runs, _path(word)))
         elif key == "runs":
-            options = replace(options, runs=(*options.runs, *_items(value)))
+            options = replace(options, runs=(*options.runs, *items(value)))
         elif key == "columns":
-            options = replace(options, columns=_items(value))
+            options = replace(options, columns=items(value))
         elif key == "out":
             options = replace(options, out=Path(value).expanduser())
         elif key == "name":
@@ -82,7 +83,7 @@ def parse(arguments: Sequence[str]) -> Options:
         elif key == "seeds":
             options = replace(options, seeds=value)
         elif key == "published":
-            options = replace(options, published=(*options.published, *(_items(value) or ("",))))
+            options = replace(options, published=(*options.published, *(items(value) or ("",))))
         else:
             options = replace(options, filters={**options.filters, key: value})
     if options.seeds not in ("folded", "separate"):
@@ -92,52 +93,12 @@ def parse(arguments: Sequence[str]) -> Options:
     return options
 
 
-def _items(value: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in value.strip("[]").split(",") if item.strip())
-
-
-def _path(word: str, known: set[str]) -> str:
+def _path(word: str) -> str:
     if word.startswith("-"):
         raise ConfigError(f"unknown option '{word}': options are written KEY=VALUE, see --help")
     if not Path(word).exists():
-        raise ConfigError(f"'{word}' is neither KEY=VALUE{nearest(word, known)} nor a run folder")
+        raise ConfigError(f"'{word}' is neither KEY=VALUE{nearest(word, _KEYS)} nor a run folder")
     return word
-
-
-def select(runs: Sequence[Run], filters: dict[str, str]) -> list[Run]:
-    """Runs whose configuration has the values asked for. Raises ConfigError for an unknown key."""
-    if not filters:
-        return list(runs)
-    texts = [_texts(run) for run in runs]
-    known = {key for found in texts for key in found}
-    options = {f.name for f in fields(Options)} - {"filters"}
-    for key in filters:
-        if key not in known:
-            raise ConfigError(
-                f"'{key}' is neither an option nor a key of any run's configuration"
-                f"{nearest(key, known | options)}; see --help"
-            )
-    wanted = {key: value.strip("[]").replace(" ", "") for key, value in filters.items()}
-    return [
-        run
-        for run, found in zip(runs, texts, strict=True)
-        if all(_fits(key, found.get(key), value) for key, value in wanted.items())
-    ]
-
-
-def _fits(key: str, text: str | None, wanted: str) -> bool:
-    """Whether a run's text is the one wanted; of `row`, a pattern is enough."""
-    return text == wanted or (key == "row" and text is not None and fnmatchcase(text, wanted))
-
-
-def _texts(run: Run) -> dict[str, str]:
-    flat = flatten(run.config)
-    texts = {
-        key: choice_name(key, flat) if isinstance(value, Target) else value_text(value)
-        for key, value in flat.items()
-    }
-    row = {"row": str(run.config["row"])} if run.config.get("row") else {}
-    return {**texts, "seed": str(seed_of(run)), **row}
 
 
 def read(options: Options) -> tuple[list[Run], list[Skipped]]:
@@ -148,7 +109,7 @@ def read(options: Options) -> tuple[list[Run], list[Skipped]]:
     if not found:
         seen = f" ({len(skipped)} other folders)" if skipped else ""
         raise VqxError(f"no runs in {where}{seen}: make one with `python -m vqx.train`")
-    runs = select(found, options.filters)
+    runs = select(found, options.filters, options=_KEYS)
     if not runs:
         asked = " ".join(f"{key}={value}" for key, value in options.filters.items())
         raise VqxError(f"none of the {len(found)} runs in {where} has {asked}")

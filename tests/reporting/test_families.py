@@ -10,9 +10,9 @@ from tests.reporting.test_frame import frame_of
 from tests.reporting.test_notes import table_of
 from tests.runs.synthetic import config_of, write_run
 from vqx.config import conf_dir
-from vqx.report import select
 from vqx.reporting.csv import render_rows
 from vqx.reporting.frame import Frame
+from vqx.reporting.selection import select
 from vqx.runs.reading import read_runs
 
 FAMILIES = sorted(path.stem for path in (conf_dir() / "quantizer").glob("*.yaml"))

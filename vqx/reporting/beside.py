@@ -105,7 +105,7 @@ def _rests(rows: Sequence[Row]) -> list[str]:
 
 
 def _knobs(run: Run) -> dict[str, object]:
-    return knobs_of(run, flatten(run.config))
+    return knobs_of(run.config, flatten(run.config))
 
 
 def _chosen(texts: Sequence[Mapping[str, str]], keys: Sequence[str]) -> list[tuple[str, ...]]:

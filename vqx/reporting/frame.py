@@ -82,14 +82,14 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     return flat
 
 
-def knobs_of(run: Run, flat: Flat) -> Flat:
-    """What names a run: `flat`, in the order of the configuration, with its quantizer's null knobs.
+def knobs_of(config: Mapping[str, Any], flat: Flat) -> Flat:
+    """What names a run: `flat`, in the order of its configuration, with the quantizer's null knobs.
 
     They are no part of a run's identity, but a knob set to null is not one that there is not.
     """
     knobs = {
         key: value
-        for key, value in flat_nodes(run.config).items()
+        for key, value in flat_nodes(config).items()
         if key in flat or (value is None and key not in NOT_IDENTITY and _is_knob(key))
     }
     root = {key for key, value in knobs.items() if "." not in key and value is None}
@@ -114,7 +114,7 @@ def _is_within(value: object, places: Sequence[Path]) -> bool:
 def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
     """Group `runs` into labelled rows; runs share a row when they differ in the seed alone."""
     flats = [flatten(run.config) for run in runs]
-    names = name_runs([knobs_of(run, flat) for run, flat in zip(runs, flats, strict=True)])
+    names = name_runs([knobs_of(run.config, flat) for run, flat in zip(runs, flats, strict=True)])
     groups: dict[str, list[int]] = {}
     for index, (run, flat) in enumerate(zip(runs, flats, strict=True)):
         key = json.dumps(flat, sort_keys=True, default=str)

@@ -1,0 +1,120 @@
+"""What to watch, from the words of the command line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vqx.errors import ConfigError
+from vqx.guard import nearest
+from vqx.reporting.columns import COLUMNS
+from vqx.reporting.selection import items, select
+from vqx.runs.reading import Run, Skipped, read_run, run_folders
+from vqx.watching.watcher import Place
+
+_KEYS = ("watch", "runs", "metrics")
+_METRICS = ("psnr", "usage")
+_USUAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `python -m vqx.status` was asked for; `sweep` are the words that name one, () for none.
+
+    `watch`: seconds between looks, None for a single one.
+    """
+
+    runs: tuple[str, ...] = ()  # () is RESULTS/runs
+    filters: Mapping[str, str] = field(default_factory=dict)
+    sweep: tuple[str, ...] = ()
+    watch: float | None = None
+    metrics: tuple[str, ...] = _METRICS
+
+
+def parse(words: Sequence[str]) -> Options:
+    """Options from the command line. Raises ConfigError for a word that cannot be meant."""
+    watch, words = _watch(words)
+    metrics, words = _metrics(words)
+    if is_sweep(words):
+        return Options(sweep=tuple(words), watch=watch, metrics=metrics)
+    runs: list[str] = []
+    filters = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            runs.append(_path(word))
+        elif key == "runs":
+            runs.extend(items(value))
+        else:
+            filters[key] = value
+    return Options(tuple(runs), filters, watch=watch, metrics=metrics)
+
+
+def is_sweep(words: Sequence[str]) -> bool:
+    """Whether `words` name a sweep: what `python -m vqx.train WORDS` would start many runs for."""
+    return any(word in ("-m", "--multirun") or word.startswith("+sweeps=") for word in words)
+
+
+def _watch(words: Sequence[str]) -> tuple[float | None, list[str]]:
+    seconds, rest = None, []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in ("watch", "--watch"):
+            rest.append(word)
+            continue
+        try:
+            seconds = float(value) if value else _USUAL_SECONDS
+        except ValueError:
+            seconds = 0.0
+        if not 0.1 <= seconds <= 86400:
+            raise ConfigError(f"{word}: must be seconds between two looks, 0.1 or more")
+    return seconds, rest
+
+
+def _metrics(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    chosen = [word for word in words if word.startswith("metrics=[")]
+    keys = items(chosen[-1].removeprefix("metrics=")) if chosen else _METRICS
+    known = [column.key for column in COLUMNS if column.is_metric]
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"no metric '{key}'{nearest(key, known)}; one of {', '.join(known)}")
+    return keys, [word for word in words if word not in chosen]
+
+
+def _path(word: str) -> str:
+    if word.startswith("-"):
+        raise ConfigError(f"unknown option '{word}': options are written KEY=VALUE, see --help")
+    if not Path(word).exists():
+        raise ConfigError(f"'{word}' is neither KEY=VALUE{nearest(word, _KEYS)} nor a run folder")
+    return word
+
+
+def places_of(options: Options, *, default: Path) -> Callable[[], Sequence[Place]]:
+    """Where to look, asked again at each look: runs may appear. Raises VqxError for no sweep."""
+    if options.sweep:
+        places = _sweep_places(options.sweep)
+        return lambda: places
+    return lambda: _found_places(options, default)
+
+
+def _found_places(options: Options, default: Path) -> list[Place]:
+    paths = run_folders(options.runs or (str(default),))
+    if options.filters:
+        found = {path: read_run(path) for path in paths}
+        runs = [run for run in found.values() if isinstance(run, Run)]
+        kept = {run.folder.path for run in select(runs, options.filters, options=_KEYS)}
+        paths = [path for path in paths if path in kept or isinstance(found[path], Skipped)]
+    return [Place(path) for path in paths]
+
+
+def _sweep_places(words: Sequence[str]) -> list[Place]:
+    """Runs of a sweep in its order, each once."""
+    from vqx.sweeps.view import sweep_jobs
+
+    places: dict[object, Place] = {}
+    for job in sweep_jobs(words):
+        path = job.folder.path if job.folder else None
+        refused = job.note if path is None else ""
+        places.setdefault(
+            path or job.overrides, Place(path, job.config, job.overrides, refused or "")
+        )
+    return list(places.values())
