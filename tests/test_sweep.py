@@ -5,40 +5,7 @@ import math
 import pytest
 
 from tests.commands import TINY, result_of, run, start, status_of
-from tests.test_config import composed
 from vqx.config import conf_dir
-from vqx.sweep import planned_overrides
-
-
-def multirun(*task, params=None):
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf, open_dict
-
-    from vqx.config import conf_dir, register_resolvers
-
-    register_resolvers()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("config", return_hydra_config=True)
-    with open_dict(config):
-        config.hydra.overrides.task = list(task)
-        config.hydra.sweeper.params = OmegaConf.create(params or {})
-    return config
-
-
-def test_jobs_are_the_product_of_what_was_typed():
-    jobs = planned_overrides(multirun("quantizer=fsq,vq", "seed=0,1", "trainer=smoke"))
-    assert len(jobs) == 4
-    assert ["quantizer=vq", "seed=0", "trainer=smoke"] in jobs
-    assert ["levels=[8,5]", "seed=1"] in planned_overrides(multirun("levels=[8,5],[3,3]", "seed=1"))
-
-
-def test_a_sweep_files_parameters_count_too():
-    jobs = planned_overrides(multirun("seed=7", params={"quantizer": "ema,vq"}))
-    assert sorted(jobs) == [["quantizer=ema", "seed=7"], ["quantizer=vq", "seed=7"]]
-
-
-def test_the_callback_is_configured():
-    assert composed(return_hydra=True).hydra.callbacks.plan._target_.endswith("QueuePlannedRuns")
 
 
 @pytest.mark.slow
