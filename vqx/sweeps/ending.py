@@ -11,6 +11,7 @@ import time
 from typing import NoReturn
 
 from vqx.errors import SlurmUnreachable
+from vqx.runs.scheduler import job_id as own_job_id
 from vqx.sweeps.slurm import requeue_job, slurm_output
 
 # Slurm ends a requeued job within its KillWait (30 s by default): longer than that, and bounded.
@@ -41,7 +42,7 @@ def end_interrupted(signal_number: int) -> NoReturn:
 
 def _requeue_if_still_wanted() -> None:
     """Requeue this job, unless it is being cancelled or requeued already."""
-    job_id = own_job_id()
+    job_id = own_job_id() or ""
     try:
         shown = slurm_output(["scontrol", "show", "job", "-o", job_id])
         state = re.search(r"JobState=(\S+)", shown)
@@ -50,9 +51,3 @@ def _requeue_if_still_wanted() -> None:
             time.sleep(_END_SECONDS)  # to be ended by Slurm, which then runs it again
     except SlurmUnreachable as error:
         print(f"warning: the job could not be requeued: {error}", flush=True)
-
-
-def own_job_id() -> str:
-    """This job's id as Slurm's commands take it: 123, or 123_4 for an array's task."""
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]

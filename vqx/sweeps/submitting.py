@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,15 @@ from vqx.sweeps.planned import PlannedJob
 from vqx.sweeps.resources import Partition, Resources, partition_of, resources_of
 from vqx.sweeps.slurm import max_array_size
 from vqx.sweeps.submission import Submission, write_submission
+from vqx.sweeps.waiting import Submitted, print_failures, wait_for
 
 # The rest goes to submitit by the name that it has there.
 _OWN = ("submitit_folder", "max_num_timeout", "stop_seconds", "array_parallelism", "tasks_per_node")
+_HOW_TO_GO_ON = (
+    "watch them: python -m vqx.status --watch; the same command again plans what is missing, and "
+    "with cancel=true ends them"
+)
 _SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "nodes", "name")
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A job that Slurm took: its id (123 or 123_4) and the file that its output goes to."""
-
-    job: PlannedJob
-    job_id: str
-    log: Path
 
 
 class Submitter:
@@ -61,9 +56,23 @@ class Submitter:
             self.submitted.extend(taken)
 
     def finish(self, sweep: SweepOptions) -> None:
-        """Say which jobs were submitted and how to watch them, and wait for them if asked to."""
-        ids = list(dict.fromkeys(one.job_id.split("_")[0] for one in self.submitted))
-        print(f"submitted {len(self.submitted)} jobs as Slurm job {', '.join(ids)}", flush=True)
+        """Say which jobs were submitted and how to watch them, and wait for them if asked to.
+
+        Ctrl-C while waiting leaves the jobs running.
+        """
+        submitted, self.submitted = self.submitted, []
+        if not submitted:
+            return
+        ids = ", ".join(dict.fromkeys(one.job_id.split("_")[0] for one in submitted))
+        print(f"submitted {len(submitted)} jobs to Slurm: {ids}\nlogs: {submitted[0].log.parent}")
+        if not sweep.wait:
+            print(_HOW_TO_GO_ON, flush=True)
+            return
+        try:
+            print_failures(submitted, wait_for(submitted))
+        except KeyboardInterrupt:
+            print(f"\nthe jobs go on: {ids}\n{_HOW_TO_GO_ON}", flush=True)
+            raise
 
     def _arrays(self, jobs: Sequence[PlannedJob]) -> list[tuple[Resources, list[PlannedJob]]]:
         """The jobs by what they need, in parts that fit into an array here."""
@@ -96,7 +105,8 @@ class Submitter:
         calls = [self._call(job, sweep) for job in jobs]
         taken = []
         for job, call, handle in zip(jobs, calls, executor.submit_array(calls), strict=True):
-            done = Submitted(job, str(handle.job_id), Path(handle.paths.stdout))
+            assert job.folder is not None
+            done = Submitted(job.folder, str(handle.job_id), Path(handle.paths.stdout))
             submission = Submission(
                 launcher="slurm",
                 job_id=done.job_id,
@@ -104,7 +114,6 @@ class Submitter:
                 sweep=sweep_name(),
                 code=call.code,
             )
-            assert job.folder is not None
             write_submission(job.folder, submission)
             taken.append(done)
         return taken
@@ -139,7 +148,8 @@ class Submitter:
         options["gpus_per_node"] = resources.gpus_per_node
         options["cpus_per_task"] = resources.cpus_per_task
         executor = submitit.AutoExecutor(
-            folder=options["submitit_folder"],
+            # Made before sbatch is called, and so before a job may open its log in it.
+            folder=Path(options["submitit_folder"]) / sweep_name(),
             cluster="slurm",
             slurm_max_num_timeout=options["max_num_timeout"],
         )
