@@ -21,8 +21,14 @@ from vqx.errors import VqxError
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import read_json
 
-# Parts of vqx that plan, compare and show runs: no number depends on them.
-_SHOWING = ("benchmarks", "reporting", "watching", "bench.py", "report.py", "status.py")
+# Parts of vqx that plan, start, compare and show runs: no number depends on them.
+_AROUND_RUNS = frozenset(
+    (
+        *("benchmarks", "reporting", "seeing", "sweeps", "watching"),
+        *("bench.py", "cli.py", "evaluate.py", "export.py", "guard.py", "prepare.py"),
+        *("report.py", "rows.py", "running.py", "status.py", "train.py"),
+    )
+)
 DIGEST_LENGTH = 12
 
 
@@ -92,7 +98,7 @@ def _package_digests() -> dict[str, str]:
     return {
         name: digest_of(path.read_bytes())
         for name, path in package_files().items()
-        if Path(name).parts[1] not in _SHOWING
+        if Path(name).parts[1] not in _AROUND_RUNS
     }
 
 

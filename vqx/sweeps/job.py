@@ -47,7 +47,7 @@ class RunJob:
         folder = RunFolder(self.folder)
         if self.stop_seconds is not None:
             os.environ["VQX_STOP_SECONDS"] = str(self.stop_seconds)
-        signal.signal(signal.SIGTERM, _stop_before_training)
+        before = signal.signal(signal.SIGTERM, _stop_before_training)
         try:
             return self._run(folder).value
         except RunLocked as error:
@@ -63,6 +63,8 @@ class RunJob:
             if first_process():
                 record_failure(folder, error, keep=True)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def checkpoint(self) -> Any:
         """What a scheduler is to call after a requeue: the same again, as the folder knows."""

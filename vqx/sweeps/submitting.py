@@ -64,7 +64,8 @@ class Submitter:
         if not submitted:
             return
         ids = ", ".join(dict.fromkeys(one.job_id.split("_")[0] for one in submitted))
-        print(f"submitted {len(submitted)} jobs to Slurm: {ids}\nlogs: {submitted[0].log.parent}")
+        count = f"{len(submitted)} job{'s' * (len(submitted) > 1)}"
+        print(f"submitted {count} to Slurm: {ids}\nlogs: {submitted[0].log.parent}")
         if not sweep.wait:
             print(_HOW_TO_GO_ON, flush=True)
             return

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vqx.errors import RunLocked, SlurmUnreachable
@@ -91,29 +91,22 @@ def explain_end(one: Submitted, job: SlurmJob | None) -> None:
         return
     if found.state is State.INTERRUPTED and found.status is not None and found.status.message:
         return  # it was stopped, and said so
-    state, message = _meaning(one, job)
-    before = found.status or Status(state=state)
-    status = Status(
-        state=state,
-        host=before.host,
-        pid=before.pid,
-        node=before.node,
-        job_id=one.job_id,
-        started=before.started,
-        heartbeat=before.heartbeat,
-        step=before.step,
-        steps=before.steps,
-        message=message,
-    )
+    write_end(one.folder, one.job_id, *_meaning(one, job))
+
+
+def write_end(folder: RunFolder, job_id: str | None, state: State, message: str) -> None:
+    """Write the status that job `job_id`, which is gone, can no longer write itself."""
+    before = folder.read_status() or Status(state=state)
+    status = replace(before, state=state, job_id=job_id, eta_seconds=None, message=message)
     try:
-        with RunLock(one.folder.path):
-            if not one.folder.is_done:
-                one.folder.write_status(status)
+        with RunLock(folder.path):
+            if not folder.is_done:
+                folder.write_status(status)
     except RunLocked:
-        holder = owner(one.folder.path)
+        holder = owner(folder.path)
         # Held by nobody but the job that Slurm says is gone: on a node that was lost with it.
-        if holder is not None and holder.job_id == one.job_id:
-            one.folder.write_status(status)
+        if job_id is not None and holder is not None and holder.job_id == job_id:
+            folder.write_status(status)
 
 
 def _meaning(one: Submitted, job: SlurmJob | None) -> tuple[State, str]:
