@@ -193,15 +193,25 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def register_resolvers() -> None:
-    """Make `${run_name:}` and `${signature:}` of the whole configuration known to OmegaConf."""
+    """Make `${run_name:}` and `${signature:}` of the whole configuration known to OmegaConf.
+
+    And `${direction:METRIC}`: maximize or minimize, as is better for it.
+    """
     from omegaconf import OmegaConf
 
+    OmegaConf.register_new_resolver("direction", _direction, replace=True)
     OmegaConf.register_new_resolver(
         "run_name", lambda *, _root_: run_name(resolved_identity(_root_)), replace=True
     )
     OmegaConf.register_new_resolver(
         "signature", lambda *, _root_: signature(resolved_identity(_root_)), replace=True
     )
+
+
+def _direction(metric: str | None) -> str:
+    from vqx.sweeps.objective import direction
+
+    return direction(metric)
 
 
 def interpolated_keys(node: Any) -> Iterator[str]:
