@@ -7,6 +7,8 @@ both would train something other than what was asked for.
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vqx.config import conf_dir, group_names, interpolated_keys
@@ -43,16 +45,23 @@ def _orphan_message(key: str, *, known: set[str], config: dict[Any, Any]) -> str
 
 def owners_of(key: str) -> list[str]:
     """Choices (`quantizer=fsq`) whose file holds the dotted `key`, from the root on."""
+    return [
+        f"{path.parent.name}={path.stem}"
+        for path, is_global, content in _group_files(conf_dir())
+        # The others set options of other groups, and own none.
+        if path.parent.name not in ("project", "scale", "sweeps")
+        and is_global
+        and _holds(content, key.split("."))
+    ]
+
+
+@cache  # many jobs of a sweep may be refused for the same reason
+def _group_files(conf: Path) -> list[tuple[Path, bool, object]]:
+    """Every file of a group, whether its keys start at the root, and what is in it."""
     import yaml
 
-    owners = []
-    for path in sorted(conf_dir().glob("*/*.yaml")):
-        text = path.read_text()
-        if path.parent.name in ("project", "scale", "sweeps"):
-            continue  # they set options of other groups, and own none
-        if "@package _global_" in text and _holds(yaml.safe_load(text) or {}, key.split(".")):
-            owners.append(f"{path.parent.name}={path.stem}")
-    return owners
+    texts = [(path, path.read_text()) for path in sorted(conf.glob("*/*.yaml"))]
+    return [(path, "@package _global_" in text, yaml.safe_load(text) or {}) for path, text in texts]
 
 
 def _holds(node: object, path: list[str]) -> bool:
@@ -118,23 +127,24 @@ def _unknown_option(key: str) -> str:
     return f"'{key}' is no option{where}{hint}; `python -m vqx.train --cfg job` prints them all"
 
 
-def _base_keys() -> set[str]:
+def _base_keys() -> frozenset[str]:
+    return _root_keys(conf_dir() / "config.yaml")
+
+
+@cache  # a sweep asks for each of its jobs
+def _root_keys(path: Path) -> frozenset[str]:
     import yaml
 
-    return set(yaml.safe_load((conf_dir() / "config.yaml").read_text())) - {"defaults"}
+    return frozenset(yaml.safe_load(path.read_text())) - {"defaults"}
 
 
 def _all_option_keys() -> set[str]:
     """Dotted names of the options in every group file, for suggestions."""
-    import yaml
-
     keys: set[str] = set()
-    for path in conf_dir().glob("*/*.yaml"):
-        text = path.read_text()
-        top = yaml.safe_load(text)
-        if isinstance(top, dict):
-            prefix = "" if "@package _global_" in text else f"{path.parent.name}."
-            keys.update(f"{prefix}{key}" for key in _dotted(top) if key != "defaults")
+    for path, is_global, content in _group_files(conf_dir()):
+        if isinstance(content, dict):
+            prefix = "" if is_global else f"{path.parent.name}."
+            keys.update(f"{prefix}{key}" for key in _dotted(content) if key != "defaults")
     return keys
 
 

@@ -4,7 +4,7 @@ Hydra takes 0.1 s to compose one: it reads every file anew. Jobs that choose the
 in values alone, and those are set on a copy as Hydra itself sets them.
 """
 
-import copy
+import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Composer:
         _, self.repository = loader._parse_overrides_and_create_caching_repo(name, typed)
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
-        self._chosen: dict[tuple[str, ...], DictConfig | Exception] = {}
+        self._chosen: dict[tuple[str, ...], bytes | Exception] = {}
 
     def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The plain, resolved configuration of one job, without hydra and the sweep's options.
@@ -46,7 +46,7 @@ class Composer:
         check_root_keys(job)
         plain = OmegaConf.to_container(job, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
-        return without_options(plain)
+        return without_options({str(key): value for key, value in plain.items()})
 
     def _composed(self, overrides: Sequence[str]) -> "DictConfig":
         """The unresolved configuration of one job, without hydra."""
@@ -59,7 +59,7 @@ class Composer:
             return self._slowly(overrides)  # which refuses it
         values = [override for override in parsed if not self._chooses(override)]
         choices = [text for text, o in zip(overrides, parsed, strict=True) if self._chooses(o)]
-        job = copy.deepcopy(self._choice(tuple(choices)))
+        job = self._choice(tuple(choices))
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, job)
         except OmegaConfBaseException as error:
@@ -81,16 +81,17 @@ class Composer:
         return self._groups[key] and not isinstance(override.value(), dict)
 
     def _choice(self, choices: tuple[str, ...]) -> "DictConfig":
-        """The composition of group choices alone; what refuses it is remembered too."""
+        """A copy of the composition of group choices alone; a refusal of it is remembered too."""
         if choices not in self._chosen:
             try:
-                self._chosen[choices] = self._slowly(choices)
+                self._chosen[choices] = pickle.dumps(self._slowly(choices))
             except Exception as error:
                 self._chosen[choices] = error
         found = self._chosen[choices]
         if isinstance(found, Exception):
             raise found.with_traceback(None)
-        return found
+        job: DictConfig = pickle.loads(found)  # four times as fast as a deep copy
+        return job
 
     def _slowly(self, overrides: Sequence[str]) -> "DictConfig":
         from omegaconf import open_dict

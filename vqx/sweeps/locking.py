@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PLANNING = ".planning"  # in RESULTS/runs; names with a dot are no runs
-QUEUES = ".queues"
+# Both in RESULTS/runs, where names with a dot are no runs.
+_PLANNING = ".planning"
+_QUEUE = ".queue-{host}-{pid}"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _POLL_SECONDS = 0.05
 
@@ -25,7 +26,7 @@ def planning_lock(results: Path) -> Iterator[None]:
 
     On a file system without locks it says so and goes on.
     """
-    with _locked(results / "runs" / PLANNING, patient=True):
+    with _locked(results / "runs" / _PLANNING, patient=True):
         yield
 
 
@@ -65,7 +66,7 @@ def is_queue_alive(runs: Path, host: str, pid: int) -> bool:
 
 
 def _queue(runs: Path, host: str, pid: int) -> Path:
-    return runs / QUEUES / f"{host}-{pid}"
+    return runs / _QUEUE.format(host=host, pid=pid)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ class Action(StrEnum):
 class PlannedJob:
     """A job of a sweep; `config` and `folder` are None when it is refused.
 
-    `config` is plain, resolved and without the sweep's options; `note` says why in a few words.
+    `config` is plain, resolved and without the sweep's options; `note` says why in a few words;
+    `slurm_is_silent` when it waits only because Slurm cannot be asked about it.
     """
 
     overrides: tuple[str, ...]
@@ -34,3 +35,4 @@ class PlannedJob:
     folder: RunFolder | None
     action: Action
     note: str = ""
+    slurm_is_silent: bool = False

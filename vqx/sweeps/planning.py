@@ -87,5 +87,6 @@ def decide(jobs: Sequence[PlannedJob], options: SweepOptions) -> list[PlannedJob
         action, note = classify(job.folder, job.config, slurm)
         if action is Action.FAILED and options.retry == "failed":
             action = Action.RUN
-        decided.append(replace(job, action=action, note=note))
+        silent = bool(slurm.silence) and action is Action.WAITING
+        decided.append(replace(job, action=action, note=note, slurm_is_silent=silent))
     return decided

@@ -1,4 +1,4 @@
-"""A sweep in words: one line of counts, the table of its jobs, and the account at its end."""
+"""A sweep's plan in words: one line of counts, and what the user is to know beside it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,21 +14,27 @@ _WORDS = {
     Action.WAITING: "waiting elsewhere",
     Action.FAILED: "failed (retry=failed runs {it} again)",
     Action.REFUSED: "refused",
-    Action.DUPLICATE: "duplicate",
+    Action.DUPLICATE: "duplicate{s}",
 }
 
 
-def summary_line(name: str, jobs: Sequence[PlannedJob]) -> str:
-    """The sweep `name` in one line: how many jobs are to run, and what is to be said of others."""
+def summary_lines(name: str, jobs: Sequence[PlannedJob]) -> list[str]:
+    """How many jobs of the sweep `name` are to run, what of the others; why some are left alone."""
     counts = Counter(job.action for job in jobs)
-    parts = []
-    for action, word in _WORDS.items():
-        if count := counts[action]:
-            text = word.format(it="it" if count == 1 else "them")
-            plural = "s" if action is Action.DUPLICATE and count > 1 else ""
-            parts.append(f"{count} {text}{plural}")
+    parts = [
+        f"{count} " + word.format(it="it" if count == 1 else "them", s="s" if count > 1 else "")
+        for action, word in _WORDS.items()
+        if (count := counts[action])
+    ]
     noun = "job" if len(jobs) == 1 else "jobs"
-    return f"sweep {name}: {len(jobs)} {noun}: " + ", ".join(parts)
+    lines = [f"sweep {name}: {len(jobs)} {noun}: " + ", ".join(parts)]
+    if unknown := sum(job.slurm_is_silent for job in jobs):
+        them = "it" if unknown == 1 else "them"
+        lines.append(
+            f"Slurm cannot be asked from here, so {unknown} of those waiting may be over: to run "
+            f"{them} here, delete submission.json in the run's folder"
+        )
+    return lines
 
 
 def refusals(jobs: Sequence[PlannedJob]) -> list[str]:
@@ -44,26 +50,5 @@ def refusals(jobs: Sequence[PlannedJob]) -> list[str]:
 
 
 def _numbered(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-    return f"job {shown}" if len(numbers) == 1 else f"{len(numbers)} jobs: {shown};"
-
-
-def differing(jobs: Sequence[PlannedJob]) -> list[str]:
-    """The overrides of each job without those that all of them have."""
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    return [" ".join(text for text in job.overrides if text not in common) for job in jobs]
-
-
-def summary_lines(name: str, jobs: Sequence[PlannedJob]) -> list[str]:
-    """The line of counts, and what the user must know beside it."""
-    return [summary_line(name, jobs)]
-
-
-def plan_table(name: str, jobs: Sequence[PlannedJob]) -> list[str]:
-    """The table of jobs."""
-    texts = differing(jobs)
-    lines = []
-    for number, (job, text) in enumerate(zip(jobs, texts, strict=True), start=1):
-        run = job.folder.path.name if job.folder else "-"
-        lines.append(f"{number:4}  {job.action:10} {run}  {text}  {job.note}")
-    return [*lines, *summary_lines(name, jobs)]
+    shown = ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
+    return f"job {shown}" if len(numbers) == 1 else f"jobs {shown}"

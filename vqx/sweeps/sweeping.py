@@ -1,6 +1,8 @@
 """A multirun from its composed configuration to its account."""
 
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +19,8 @@ from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import Action, PlannedJob
 from vqx.sweeps.planning import compose_jobs, decide
 from vqx.sweeps.queueing import queue_runs
-from vqx.sweeps.summary import plan_table, refusals, summary_lines
+from vqx.sweeps.summary import refusals, summary_lines
+from vqx.sweeps.table import plan_table
 
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -61,7 +64,8 @@ def run_sweep(config: "DictConfig", loader: "ConfigLoaderImpl", launcher: "Launc
     jobs = composed_jobs(config, loader, show_progress=True)
     if options.plan:
         jobs = decide(jobs, options)
-        print("\n".join(plan_table(name, jobs)))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(plan_table(name, jobs, width=width)))
         return 1 if refusals(jobs) else 0
     if refused := refusals(jobs):
         raise ConfigError("; ".join(refused) + ("; nothing was started" if len(jobs) > 1 else ""))
@@ -76,8 +80,9 @@ def run_sweep(config: "DictConfig", loader: "ConfigLoaderImpl", launcher: "Launc
 def _start(
     name: str, jobs: Sequence[PlannedJob], launcher: "Launcher", options: SweepOptions
 ) -> int:
+    """Queue and run what is to be run; the exit code by what the folders say at the end."""
     places = sorted({Path(str(job.config["results"])) for job in jobs if job.config})
-    planned = isinstance(launcher, PlannedLauncher)
+    ours = launcher if isinstance(launcher, PlannedLauncher) else None
     with ExitStack() as queues:
         with ExitStack() as planning:
             for place in places:
@@ -87,18 +92,22 @@ def _start(
             print("\n".join(summary_lines(name, jobs)), flush=True)
             to_run = [job for job in jobs if job.action is Action.RUN]
             queue_runs(to_run)
-            if planned and to_run:
-                launcher.submit(to_run, options)
+            if ours and to_run:
+                ours.submit(to_run, options)
         try:
-            if planned and to_run:
-                launcher.finish(options)
+            if ours and to_run:
+                ours.finish(options)
             elif to_run:
                 launcher.launch([list(job.overrides) for job in to_run], initial_job_idx=0)
         except Exception:
-            print("\n" + "\n".join(account_lines(name, look_again(jobs))), flush=True)
+            _show_account(name, jobs)
             raise
-    if planned and to_run and launcher.detached:
+    if ours and to_run and ours.detached:
         return 0  # its jobs may not have begun
+    return exit_code(_show_account(name, jobs))
+
+
+def _show_account(name: str, jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     rows = look_again(jobs)
     print("\n" + "\n".join(account_lines(name, rows)), flush=True)
-    return exit_code(rows)
+    return rows
