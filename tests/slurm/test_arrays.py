@@ -1,15 +1,15 @@
 """Sweeps as job arrays: failures stay alone, what is submitted is known, nothing runs twice."""
 
 import csv
+import json
 import os
-import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.commands import result_of, run, status_of
+from tests.commands import run, status_of
 from tests.slurm.cluster import wait_until
 from tests.slurm.sweeps import (
     assert_as_undisturbed,
@@ -37,15 +37,14 @@ def test_one_failing_job_is_named_and_harms_no_other(cluster, tmp_path, undistur
     assert "a fault planted on rank 0" in (failed / "error.txt").read_text()
     states = {state for state, _ in cluster.jobs().values()}
     assert states >= {"COMPLETED", "FAILED"}
-    (log,) = re.findall(r"log\S* (\S+)", output) or [""]
-    logs = tmp_path / "results/runs/.submitit"
-    assert any("a fault planted" in p.read_text() for p in logs.rglob("*_log.*")), log
+    log = tmp_path / json.loads((failed / "submission.json").read_text())["log"]
+    assert "a fault planted on rank 0" in log.read_text()
 
     again, output = sweep(cluster, tmp_path, rows, "plan=true")
     assert again == 0
     assert "2 done" in output
     assert "1 failed" in output
-    assert "0 to run" in output
+    assert "to run" not in output
     _, output = sweep(cluster, tmp_path, rows, "plan=true", "retry=failed")
     assert "1 to run" in output
 
@@ -58,7 +57,7 @@ def test_detached_it_returns_at_once_and_submits_nothing_twice(cluster, tmp_path
     assert "vqx.status" in output
     again, output = sweep(cluster, tmp_path, *words)
     assert again == 0, output
-    assert "0 to run" in output
+    assert "to run" not in output
     assert len(cluster.jobs()) == len(cluster.live()) + _ended(cluster)
     assert len(cluster.live()) <= 3
     wait_for_all(tmp_path, range(3))
@@ -86,8 +85,7 @@ def _table(place: Path, cluster) -> list[dict[str, str]]:
     assert done.returncode == 0, done.stderr
     with (place / "results/tables/ablation-runs.csv").open() as file:
         rows = list(csv.DictReader(file))
-    clocks = ("second", "images_per", "hour", "memory", "folder", "path", "started", "job", "host")
-    return [{k: v for k, v in row.items() if not any(c in k for c in clocks)} for row in rows]
+    return [{k: v for k, v in row.items() if k not in ("time", "folder")} for row in rows]
 
 
 def test_cancelled_jobs_save_say_so_and_go_on_later(cluster, tmp_path, undisturbed):
@@ -152,7 +150,6 @@ def test_two_multiruns_at_once_train_each_run_once(cluster, tmp_path, undisturbe
     for folder in found.values():
         text = (folder / "environment.json").read_text()
         assert text.count('"command"') == 1, text  # one session
-        assert result_of(folder)["complete"]
 
 
 def test_a_thousand_jobs_are_split_over_arrays(cluster, tmp_path):
@@ -166,7 +163,7 @@ def test_a_thousand_jobs_are_split_over_arrays(cluster, tmp_path):
     assert {state for state, _ in jobs.values()} == {"PENDING"}
     assert len({job.split("_")[0] for job in jobs}) == 2
     code, output = sweep(cluster, tmp_path, "seed=range(0,1002)", "plan=true")
-    assert "0 to run" in output
+    assert "to run" not in output
     code, output = sweep(cluster, tmp_path, "seed=range(0,1002)", "cancel=true")
     assert code == 0, output
     assert not cluster.live()
