@@ -39,6 +39,37 @@ class SerialLauncher(PlannedLauncher):
         run_serially(jobs)
 
 
+class LocalLauncher(PlannedLauncher):
+    """Jobs side by side on this machine, each with its own GPUs or cores."""
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        cores_per_job: int | None = None,
+        stop_seconds: float | None = None,
+    ) -> None:
+        self._shares = {"slots": slots, "cores_per_job": cores_per_job}
+        self._stop_seconds = stop_seconds
+        self._jobs: list[PlannedJob] = []
+
+    def submit(self, jobs: "Sequence[PlannedJob]", options: "SweepOptions") -> None:
+        """Remember the jobs."""
+        self._jobs.extend(jobs)
+
+    def finish(self, options: "SweepOptions") -> None:
+        """Run them all."""
+        from vqx.sweeps.local import run_side_by_side
+
+        jobs, self._jobs = self._jobs, []
+        run_side_by_side(
+            jobs,
+            options,
+            searchpath=tuple(str(place) for place in self.config.hydra.searchpath or ()),
+            stop_seconds=self._stop_seconds,
+            **self._shares,
+        )
+
+
 class SlurmLauncher(PlannedLauncher, StockLauncher):
     """Arrays of Slurm jobs, one task a node; detached unless told to wait."""
 

@@ -3,19 +3,27 @@
 A run that was stopped by its scheduler is to go on; one that was stopped by its user is not.
 """
 
+import ctypes
 import os
 import re
 import signal
 import sys
 import time
+from types import FrameType
 from typing import NoReturn
 
-from vqx.errors import SlurmUnreachable
-from vqx.runs.scheduler import job_id as own_job_id
+from vqx.errors import Interrupted, SlurmUnreachable
+from vqx.runs.scheduler import job_id
 from vqx.sweeps.slurm import requeue_job, slurm_output
 
 # Slurm ends a requeued job within its KillWait (30 s by default): longer than that, and bounded.
-_END_SECONDS = 300.0
+_END_SECONDS = 120.0
+POOL = "VQX_POOL"  # variable: the process id of the pool that started this job
+
+
+def on_slurm() -> bool:
+    """Whether this process was started by a job of Slurm's that vqx submitted."""
+    return os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
 
 
 def first_process() -> bool:
@@ -23,18 +31,44 @@ def first_process() -> bool:
     return os.environ.get("SLURM_PROCID", "0") == "0"
 
 
-def end_interrupted(signal_number: int) -> NoReturn:
-    """End this process after its run was saved; on Slurm make sure that the job is run again.
+def on_sigterm(number: int, frame: FrameType | None) -> None:
+    """Answer SIGTERM: all that a cluster without SIGUSR2 sends before it preempts a job.
 
-    SIGUSR2 was answered by submitit's handler, which requeues on the first node. SIGTERM is all
-    that a cluster without that signal sends before it preempts. SIGINT is the user's: no requeue.
+    Before training takes the signals over it ends the job. Training calls this after it has saved,
+    or when it is overdue: then Slurm is to run the job again.
     """
-    if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" and signal_number != signal.SIGINT:
-        if first_process() and signal_number == signal.SIGTERM:
-            _requeue_if_still_wanted()
-        elif not first_process():
-            # The first one that leaves with an exit code ends the whole step, maybe before the
-            # first node's process has asked for the requeue.
+    if signal.getsignal(number) is on_sigterm:
+        raise Interrupted("stopped before its first step", signal_number=number)
+    if on_slurm() and first_process():
+        _requeue_if_still_wanted()
+
+
+def stop_with_pool() -> None:
+    """On Linux have the kernel send SIGTERM when the pool that started this process is killed.
+
+    Its next start may come at once: a run that nobody waits for would share its GPU with others.
+    """
+    pool = os.environ.get(POOL)
+    if pool is None or sys.platform != "linux":
+        return
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    if os.getppid() != int(pool):
+        raise Interrupted("stopped before its first step", signal_number=signal.SIGTERM)
+
+
+def end_interrupted(signal_number: int) -> NoReturn:
+    """End this process after its run was saved, so that Slurm goes on with the job if it is to.
+
+    SIGUSR2 was answered by submitit's handler and SIGTERM by ours, which requeue on the first
+    node. SIGINT is the user's: no requeue.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Slurm's last word: nothing is left to save
+    if on_slurm() and signal_number != signal.SIGINT:
+        asked = first_process() and signal_number == signal.SIGTERM
+        if not first_process() or (asked and _state() not in ("CANCELLED", "")):
+            # The first process that leaves with an exit code ends the whole step, maybe before the
+            # first node's has asked for the requeue; Slurm ends all of them after it.
             time.sleep(_END_SECONDS)
     sys.stdout.flush()
     sys.exit(128 + signal_number)
@@ -42,12 +76,19 @@ def end_interrupted(signal_number: int) -> NoReturn:
 
 def _requeue_if_still_wanted() -> None:
     """Requeue this job, unless it is being cancelled or requeued already."""
-    job_id = own_job_id() or ""
+    if _state() in ("RUNNING", "PREEMPTED"):
+        try:
+            requeue_job(job_id() or "")
+        except SlurmUnreachable as error:
+            print(f"warning: the job could not be requeued: {error}", flush=True)
+
+
+def _state() -> str:
+    """This job's state in Slurm; nothing when Slurm does not say."""
     try:
-        shown = slurm_output(["scontrol", "show", "job", "-o", job_id])
-        state = re.search(r"JobState=(\S+)", shown)
-        if state is not None and state[1] in ("RUNNING", "PREEMPTED"):
-            requeue_job(job_id)
-            time.sleep(_END_SECONDS)  # to be ended by Slurm, which then runs it again
+        shown = slurm_output(["scontrol", "show", "job", "-o", job_id() or ""])
     except SlurmUnreachable as error:
-        print(f"warning: the job could not be requeued: {error}", flush=True)
+        print(f"warning: {error}", flush=True)
+        return ""
+    state = re.search(r"JobState=(\S+)", shown)
+    return state[1] if state else ""

@@ -8,7 +8,6 @@ import signal
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from vqx.errors import Diverged, Interrupted, RunLocked, SubmissionStale, VqxError
@@ -17,7 +16,7 @@ from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.lock import RunLock
 from vqx.runs.status import State, Status
-from vqx.sweeps.ending import end_interrupted, first_process
+from vqx.sweeps.ending import end_interrupted, first_process, on_sigterm, stop_with_pool
 from vqx.sweeps.stale import changes, in_one_line
 
 CODE_LISTS = ".submitit"  # beside the run folders
@@ -47,8 +46,9 @@ class RunJob:
         folder = RunFolder(self.folder)
         if self.stop_seconds is not None:
             os.environ["VQX_STOP_SECONDS"] = str(self.stop_seconds)
-        before = signal.signal(signal.SIGTERM, _stop_before_training)
+        before = signal.signal(signal.SIGTERM, on_sigterm)
         try:
+            stop_with_pool()
             return self._run(folder).value
         except RunLocked as error:
             print(f"left alone: {error}", flush=True)
@@ -113,12 +113,6 @@ class RunJob:
             raise error
         print(f"warning: {said}: running what was submitted", flush=True)
         return found
-
-
-def _stop_before_training(number: int, frame: FrameType | None) -> None:
-    """SIGTERM before training takes the signals over; afterwards it is called for the record."""
-    if signal.getsignal(number) is _stop_before_training:
-        raise Interrupted("stopped before its first step", signal_number=number)
 
 
 def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:

@@ -1,15 +1,14 @@
 """Handing planned jobs to Slurm, in as few arrays as resources and the cluster's limits allow."""
 
-import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vqx.errors import VqxError
 from vqx.runs.status import State, Status
-from vqx.sweeps.code import code_fingerprint, save_fingerprint
-from vqx.sweeps.job import CODE_LISTS, RunJob
+from vqx.sweeps.calls import call_for, sweep_name, variables_for
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import PlannedJob
 from vqx.sweeps.resources import Partition, Resources, partition_of, resources_of
@@ -102,8 +101,13 @@ class Submitter:
         after: str | None,
     ) -> list[Submitted]:
         """One call of sbatch, and the submission in each folder right after it."""
-        executor = self._executor(resources, parallel=parallel, after=after)
-        calls = [self._call(job, sweep) for job in jobs]
+        variables = variables_for(jobs, sweep)
+        executor = self._executor(resources, variables, parallel=parallel, after=after)
+        stop_seconds = self._stop_seconds()
+        calls = [
+            call_for(job, sweep, searchpath=self._searchpath, stop_seconds=stop_seconds)
+            for job in jobs
+        ]
         taken = []
         for job, call, handle in zip(jobs, calls, executor.submit_array(calls), strict=True):
             assert job.folder is not None
@@ -119,29 +123,24 @@ class Submitter:
             taken.append(done)
         return taken
 
-    def _call(self, job: PlannedJob, sweep: SweepOptions) -> RunJob:
-        assert job.config is not None
-        assert job.folder is not None
-        folder = job.folder.path.absolute()
-        fingerprint = code_fingerprint(job.config)
-        save_fingerprint(fingerprint, folder.parent / CODE_LISTS)
-        return RunJob(
-            folder,
-            stale=sweep.stale,
-            stop_seconds=self._stop_seconds(),
-            code=fingerprint.digest,
-            searchpath=self._searchpath,
-        )
-
     def _stop_seconds(self) -> float:
         given = self._options.get("stop_seconds")
         return 0.75 * float(self._options["signal_delay_s"]) if given is None else float(given)
 
-    def _executor(self, resources: Resources, *, parallel: int, after: str | None) -> Any:
+    def _executor(
+        self,
+        resources: Resources,
+        variables: Mapping[str, str],
+        *,
+        parallel: int,
+        after: str | None,
+    ) -> Any:
         """submitit's executor with all that sbatch is to be told."""
         import submitit
 
         options = {**self._options, "name": self._job_name()}
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        options["setup"] = [*exports, *(options.get("setup") or [])] or None
         extra = {"requeue": True, **(options.pop("additional_parameters", None) or {})}
         srun = ["--kill-on-bad-exit=1", *(options.pop("srun_args", None) or [])]
         if resources.cpus_per_task is not None:  # srun does not take it from sbatch by itself
@@ -179,11 +178,6 @@ class Submitter:
         ids = sorted({one.job_id.split("_")[0] for one in self.submitted}, key=int)
         stays = f"; submitted before and left there: {', '.join(ids)}" if ids else ""
         return VqxError(f"Slurm refused {len(refused)} jobs: {reason}{stays}")
-
-
-def sweep_name() -> str:
-    """What this sweep is called: the same for the same command."""
-    return os.environ.get("VQX_SWEEP", "vqx")
 
 
 def _reason(error: Exception) -> str:
