@@ -1,34 +1,11 @@
-"""Ranks from the environment, devices, and agreement between ranks."""
+"""Devices, and agreement between ranks."""
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from vqx.errors import ConfigError
-from vqx.training.world import Rank, World, _first_node, pick_device, rank_from_environment
-
-
-def test_torchrun_variables_are_read():
-    environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
-    assert rank_from_environment(environment) == Rank(3, 4, 1)
-
-
-def test_srun_variables_are_read_only_for_several_tasks():
-    environment = {
-        "SLURM_STEP_ID": "0",
-        "SLURM_NTASKS": "2",
-        "SLURM_PROCID": "1",
-        "SLURM_LOCALID": "0",
-    }
-    assert rank_from_environment(environment) == Rank(1, 2, 0)
-    assert rank_from_environment({**environment, "SLURM_NTASKS": "1"}) is None
-    assert rank_from_environment({"SLURM_NTASKS": "2"}) is None  # sbatch alone, outside srun
-    assert rank_from_environment({}) is None
-
-
-def test_a_plain_node_name_needs_no_scontrol():
-    assert _first_node("node-7") == "node-7"
-    assert _first_node("") == "127.0.0.1"
+from vqx.training.world import World, pick_device
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")

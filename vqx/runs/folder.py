@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vqx.errors import VqxError
-from vqx.runs.files import space_for, write_json_atomic
+from vqx.runs.files import space_for, write_json_atomic, write_text_atomic
 from vqx.runs.ownership import Claim
 from vqx.runs.status import Status
 
@@ -123,6 +123,10 @@ class RunFolder:
         with space_for(self.error), os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
         return True
+
+    def replace_error(self, text: str) -> None:
+        """Say it better than the first one did, who only saw a consequence."""
+        write_text_atomic(self.error, text, check=self.check)
 
     def clear_error(self) -> None:
         """Forget the failure of an earlier session."""

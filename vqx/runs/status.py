@@ -99,6 +99,19 @@ class StatusFile(Protocol):
         """Replace the status."""
 
 
+class ReadableStatusFile(StatusFile, Protocol):
+    """The same, read back."""
+
+    def read_status(self) -> Status | None:
+        """The last status written, None before the first."""
+
+
+def write_end(folder: ReadableStatusFile, state: State, message: str) -> None:
+    """Say how a run ended whose own process has no word in it any more."""
+    last = folder.read_status() or Status(state=state)
+    folder.write_status(replace(last, state=state, eta_seconds=None, message=message))
+
+
 class Heartbeat:
     """Rewrites status.json every `interval` seconds from a thread, while the process lives.
 
@@ -162,7 +175,7 @@ class Heartbeat:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            self.end(state_after(error), _first_line(error))
+            self.end(state_after(error), first_line(error))
         except (OSError, VqxError) as unwritten:
             if error is None:
                 raise
@@ -181,7 +194,8 @@ class Heartbeat:
         self._folder.write_status(status)
 
 
-def _first_line(error: BaseException | None) -> str:
+def first_line(error: BaseException | None) -> str:
+    """What a status says of `error`, with its class if it is none of vqx's; "" for None."""
     if error is None:
         return ""
     lines = str(error).strip().splitlines()

@@ -8,7 +8,7 @@ says what its bytes must hash to. Only tensors and plain values are stored, so t
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from vqx.errors import CheckpointError
-from vqx.runs.files import atomic_file
+from vqx.runs.files import allowed, atomic_file
 
 KEEP = 2
 _NAME = re.compile(r"step-(\d{8})-([0-9a-f]{16})\.pt")
@@ -42,10 +42,17 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda c: (c.step, c.path.stat().st_mtime_ns), reverse=True)
 
 
-def save(folder: Path, state: Mapping[str, Any], *, step: int) -> Checkpoint:
+def save(
+    folder: Path,
+    state: Mapping[str, Any],
+    *,
+    step: int,
+    check: Callable[[], None] = allowed,
+) -> Checkpoint:
     """Write `state` atomically, then drop all but the newest two.
 
-    Raises VqxError when the disk is full; the checkpoints already there are untouched.
+    `check` raises when the folder is another process's now. Raises VqxError when the disk is full;
+    the checkpoints already there are untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -53,8 +60,9 @@ def save(folder: Path, state: Mapping[str, Any], *, step: int) -> Checkpoint:
     data = buffer.getbuffer()
     digest = hashlib.sha256(data).hexdigest()[:16]
     path = folder / f"step-{step:08d}-{digest}.pt"
-    with atomic_file(path) as file:
+    with atomic_file(path, check=check) as file:
         file.write(data)
+    check()
     for old in list_checkpoints(folder)[KEEP:]:
         old.path.unlink()
     return Checkpoint(path, step, digest)

@@ -4,7 +4,7 @@ Every step is a function of (configuration, state at the step before): the order
 crops and all randomness come from (seed, rank, step), so a resumed run repeats the unbroken one.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -207,7 +207,7 @@ class Trainer:
         return result
 
     def _check_stop(self) -> None:
-        """Within an evaluation: save and leave if a signal asked to."""
+        """Within an evaluation or preparation: save and leave if a signal asked to."""
         if stopping := self.world.agree(self.stop.signal_number):
             self._save()
             self._leave(stopping)
@@ -219,7 +219,8 @@ class Trainer:
         state = self.state.state_dict()  # of all ranks: the open log window is
         if self.world.is_first:
             self.record.flush()
-            save(self.record.checkpoints, state, step=self.state.step)
+            folder = self.record.folder
+            save(folder.checkpoints, state, step=self.state.step, check=folder.check)
         self.world.barrier()
         self.state.chronometer.start()
 
@@ -238,13 +239,14 @@ class Trainer:
         if losses.needs_variance:
             images = min(VARIANCE_IMAGES, len(self.experiment.data.train))
             with closing(self._batches_from(0)) as batches:
-                losses.set_variance(data_variance(batches, images=images, batch_size=size))
+                read = self._stoppable(batches)
+                losses.set_variance(data_variance(read, images=images, batch_size=size))
         if not (self.plan.quantizes_at(step) and quantizer.needs_initialization):
             return
         with closing(self._batches_from(step)) as batches:
             inputs = (
                 [batch.inputs for batch in self._micro_batches(images, step + later)]
-                for later, images in enumerate(batches)
+                for later, images in enumerate(self._stoppable(batches))
             )
             start_codebook(
                 self.state.tokenizer,
@@ -255,6 +257,12 @@ class Trainer:
         if self.state.average is not None:
             quantizer_state = quantizer.state_dict()
             self.state.average.model.quantizer.load_state_dict(quantizer_state)
+
+    def _stoppable(self, batches: Iterable[list[Tensor]]) -> Iterator[list[Tensor]]:
+        """The same batches, until a signal asks to stop; as many are read on every rank."""
+        for batch in batches:
+            self._check_stop()
+            yield batch
 
     def _micro_batches(self, images: Sequence[Tensor], step: int) -> list[MicroBatch]:
         experiment = self.experiment

@@ -7,11 +7,12 @@ from vqx.runs.folder import RunFolder, read_json
 from vqx.training.checkpoints import load_newest
 from vqx.training.evaluation import evaluate
 from vqx.training.experiment import Experiment, build_experiment
+from vqx.training.placement import Rank
 from vqx.training.plan import Plan
 from vqx.training.rank import set_arithmetic
 from vqx.training.result import cost_of, result_of
 from vqx.training.state import TrainState
-from vqx.training.world import Rank, join
+from vqx.training.world import join
 
 
 def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
@@ -78,5 +79,6 @@ def _cost(
         evaluate_seconds=evaluate_seconds,
         device=environment.get("device"),
         devices=environment.get("devices"),
+        nodes=environment.get("nodes"),
         peak_memory_bytes=None,
     )

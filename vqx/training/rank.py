@@ -1,16 +1,18 @@
 """What one rank does from start to end: build, restore, train, and on the first rank write down."""
 
 import os
+import sys
 import traceback
 from typing import Any
 
 import torch
 
 from vqx.config import run_name, signature
-from vqx.errors import CheckpointError, Interrupted, VqxError
-from vqx.runs.files import remove_leftovers, truncate_metrics
+from vqx.errors import CheckpointError, Interrupted, RunLocked, VqxError
+from vqx.runs.files import truncate_metrics
 from vqx.runs.folder import RunFolder
-from vqx.runs.status import Heartbeat, State
+from vqx.runs.provenance import write_provenance
+from vqx.runs.status import Heartbeat, State, first_line
 from vqx.training.checkpoints import load_newest
 from vqx.training.collapse import collapse_note
 from vqx.training.evaluation import Evaluation
@@ -18,40 +20,63 @@ from vqx.training.experiment import Experiment, build_experiment, construct
 from vqx.training.loggers import Logger, NoLogger
 from vqx.training.loop import Trainer
 from vqx.training.pictures import plot_curves, plot_use
+from vqx.training.placement import Rank
 from vqx.training.plan import Plan
 from vqx.training.progress import ProgressBar
 from vqx.training.record import Record
-from vqx.training.result import final_result
+from vqx.training.result import device_name, final_result
+from vqx.training.session import Session
 from vqx.training.signals import StopRequest
 from vqx.training.state import TrainState
-from vqx.training.world import Rank, World, join, share_cores
+from vqx.training.world import World, join, share_cores
 
 
 def train_rank(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: StopRequest) -> None:
     """This rank's part of the run; the first failing rank's traceback is kept in error.txt."""
+    session = Session.of(folder.path)
     try:
-        _train(config, folder, rank, stop)
-    except Interrupted:
+        _train(config, folder, rank, stop, session)
+    except (Interrupted, RunLocked):  # no failures, and the latter has no business in the folder
         raise
     except Exception as error:
         try:
             folder.write_error(f"rank {rank.rank}\n\n{traceback.format_exc()}")
         except (OSError, VqxError) as unwritten:
             error.add_note(f"error.txt could not be written either: {unwritten}")
+        if session is not None:
+            session.fail(f"rank {rank.rank}: {first_line(error)}")
         raise
 
 
-def _train(config: dict[str, Any], folder: RunFolder, rank: Rank, stop: StopRequest) -> None:
+def _train(
+    config: dict[str, Any],
+    folder: RunFolder,
+    rank: Rank,
+    stop: StopRequest,
+    session: Session | None,
+) -> None:
     set_arithmetic(deterministic=config["trainer"]["deterministic"])
     share_cores(rank.local_size)
-    world = join(rank, device_name=config["trainer"]["device"])
+    world = join(rank, device_name=config["trainer"]["device"], session=session)
     if world.is_first:
-        remove_leftovers(folder.path)
         with Heartbeat(folder, steps=0) as heartbeat:
+            stop.when_overdue = lambda message: heartbeat.end(State.INTERRUPTED, message)
+            _write_provenance(config, folder, world)
             _fit(config, folder, world, stop, heartbeat=heartbeat)
     else:
         _fit(config, folder, world, stop, heartbeat=None)
     world.close()  # not after a failure: the farewell would wait for the other ranks
+
+
+def _write_provenance(config: dict[str, Any], folder: RunFolder, world: World) -> None:
+    write_provenance(
+        folder,
+        command=sys.argv,
+        seed=int(config["seed"]),
+        device=device_name(world.device),
+        devices=world.size,
+        extra={"nodes": world.nodes, "torch": torch.__version__, "cuda": torch.version.cuda},
+    )
 
 
 def _fit(
@@ -62,9 +87,11 @@ def _fit(
     *,
     heartbeat: Heartbeat | None,
 ) -> None:
+    _leave_if_asked(stop, world)
     experiment = build_experiment(config, device=world.device)
     state = TrainState(experiment, device=world.device)
     _restore(state, folder, world)
+    _leave_if_asked(stop, world)
     plan = Plan.of(experiment)
     _announce(experiment, state, plan, folder, world)
     logger = _started_logger(config, folder, world)
@@ -83,7 +110,17 @@ def _fit(
         exit_code = 0
     finally:
         bar.close()
+        record.close()
         logger.finish(exit_code=exit_code, summary=summary)
+
+
+def _leave_if_asked(stop: StopRequest, world: World) -> None:
+    """Before anything is trained there is nothing to save: what is on disk counts."""
+    if number := world.agree(stop.signal_number):
+        raise Interrupted(
+            f"stopped by signal {number} before its next step: the same command goes on",
+            signal_number=number,
+        )
 
 
 def _started_logger(config: dict[str, Any], folder: RunFolder, world: World) -> Logger:
@@ -130,7 +167,12 @@ def _restore(state: TrainState, folder: RunFolder, world: World) -> None:
     for path in damaged:
         print(f"{path} is damaged: put aside, going on from the one before")
         path.rename(path.with_suffix(".damaged"))
-    truncate_metrics(folder.metrics, step=state.step, evaluated_step=state.evaluated_step)
+    truncate_metrics(
+        folder.metrics,
+        step=state.step,
+        evaluated_step=state.evaluated_step,
+        check=folder.check,
+    )
 
 
 def _announce(

@@ -3,10 +3,9 @@
 Only the first rank writes; on the others every call does nothing.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 
 from vqx.data import Data, Views
 from vqx.models import Tokenizer
-from vqx.runs.files import append_line
+from vqx.runs.files import LineFile
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat
 from vqx.training.evaluation import reconstruct
@@ -24,13 +23,22 @@ from vqx.training.pictures import reconstruction_grid, save_picture
 PICTURED_IMAGES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
-    """The run folder and logger as the training loop sees them."""
+    """The run folder and logger as the training loop sees them.
+
+    Make it once metrics.jsonl is cut to the state that is trained on.
+    """
 
     folder: RunFolder
     logger: Logger
     heartbeat: Heartbeat | None  # None: not the first rank
+    _lines: LineFile | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.heartbeat is not None:
+            self._lines = LineFile(self.folder.metrics)
+            self.folder.check()  # opened before a new owner replaces the file, then never its
 
     @property
     def checkpoints(self) -> Path:
@@ -41,10 +49,10 @@ class Record:
         self, kind: str, *, step: int, images_seen: int, seconds: float, values: Mapping[str, float]
     ) -> None:
         """Append one line to metrics.jsonl and pass its values on to the logger."""
-        if self.heartbeat is None:
+        if self._lines is None:
             return
         head: dict[str, Any] = {"step": step, "images_seen": images_seen, "kind": kind}
-        append_line(self.folder.metrics, {**head, "time": round(seconds, 3), **values})
+        self._lines.append({**head, "time": round(seconds, 3), **values})
         self.logger.log({f"{kind}/{k}": v for k, v in values.items()}, step=step)
 
     def alive(
@@ -66,9 +74,13 @@ class Record:
 
     def flush(self) -> None:
         """Bring metrics.jsonl to the disk before a checkpoint claims its steps are there."""
-        if self.folder.metrics.exists():
-            with self.folder.metrics.open("rb") as file:
-                os.fsync(file.fileno())
+        if self._lines is not None:
+            self._lines.sync()
+
+    def close(self) -> None:
+        """Write no more lines."""
+        if self._lines is not None:
+            self._lines.close()
 
     @torch.no_grad()
     def reconstructions(self, tokenizer: Tokenizer, data: Data, *, step: int) -> None:

@@ -71,6 +71,7 @@ def final_result(
         evaluate_seconds=evaluation.seconds,
         device=device_name(world.device),
         devices=world.size,
+        nodes=world.nodes,
         peak_memory_bytes=peak_memory(world.device),
     )
     return result
@@ -84,11 +85,13 @@ def cost_of(
     device: str | None,
     devices: int | None,
     peak_memory_bytes: int | None,
+    nodes: int | None = 1,
 ) -> dict[str, Any]:
     """What the training so far has taken; its clocks are in the checkpoint."""
     return {
         "device": device,
         "devices": devices,
+        "nodes": nodes,
         "steps": state.step,
         "images_seen": state.step * batch_size,
         "train_seconds": state.chronometer.train_seconds,

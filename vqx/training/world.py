@@ -1,12 +1,10 @@
-"""Which processes train together: found from torchrun's or SLURM's variables, or spawned here.
+"""Which processes train together, and what each knows about the others.
 
 A World is what the rest of the trainer knows about ranks; on one process every call is local.
 """
 
 import os
-import re
-import subprocess
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,18 +12,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from vqx.errors import ConfigError
+from vqx.errors import ConfigError, VqxError
+from vqx.training.placement import Rank, rendezvous
+from vqx.training.session import Session
 
-
-@dataclass(frozen=True, slots=True)
-class Rank:
-    """One process's place among `size` ranks, and how the ranks find each other."""
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-    local_size: int = 1  # ranks on this machine
-    store: str | None = None  # a FileStore's path; None: MASTER_ADDR and MASTER_PORT
+# Ranks of several nodes start within this time of each other, or not at all.
+JOIN_SECONDS = 300.0
+_CONNECT_SECONDS, _PAUSE_SECONDS = 5.0, 0.1
+# No step or evaluation leaves a rank waiting for so long.
+_COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass(slots=True)
@@ -36,6 +31,7 @@ class World:
     size: int
     device: torch.device
     _control: Any = field(default=None, repr=False)
+    nodes: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -68,51 +64,6 @@ class World:
             dist.destroy_process_group()
 
 
-def rank_from_environment(environment: Mapping[str, str] = os.environ) -> Rank | None:
-    """This process's rank as torchrun or a multi-task `srun` set it; None if neither did."""
-    if "TORCHELASTIC_RUN_ID" in environment or {"RANK", "WORLD_SIZE"} <= environment.keys():
-        return Rank(
-            rank=int(environment["RANK"]),
-            size=int(environment["WORLD_SIZE"]),
-            local_rank=int(environment.get("LOCAL_RANK", 0)),
-            local_size=int(environment.get("LOCAL_WORLD_SIZE", 1)),
-        )
-    if int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_ID" in environment:
-        return Rank(
-            rank=int(environment["SLURM_PROCID"]),
-            size=int(environment["SLURM_NTASKS"]),
-            local_rank=int(environment.get("SLURM_LOCALID", 0)),
-            local_size=int(environment.get("SLURM_NTASKS_PER_NODE", 1)),
-        )
-    return None
-
-
-def set_slurm_rendezvous(environment: Mapping[str, str] = os.environ) -> None:
-    """Fill MASTER_ADDR and MASTER_PORT from SLURM's variables, where nothing has set them.
-
-    The address is the first node of the job's list; the port follows from the job id, so that
-    two jobs on one node do not meet.
-    """
-    os.environ.setdefault("MASTER_ADDR", _first_node(environment.get("SLURM_JOB_NODELIST", "")))
-    job = int(environment.get("SLURM_JOB_ID", 0))
-    os.environ.setdefault("MASTER_PORT", str(20000 + job % 20000))
-
-
-def _first_node(node_list: str) -> str:
-    if not node_list:
-        return "127.0.0.1"
-    if re.fullmatch(r"[\w.-]+", node_list):
-        return node_list
-    command = ["scontrol", "show", "hostnames", node_list]
-    try:
-        output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(
-            f"cannot expand SLURM's node list '{node_list}' ({error}): set MASTER_ADDR"
-        ) from error
-    return output.stdout.split()[0]
-
-
 def pick_device(name: str, local_rank: int) -> torch.device:
     """`name` auto | cpu | cuda as this rank's device. Raises ConfigError for a missing GPU."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -126,25 +77,84 @@ def pick_device(name: str, local_rank: int) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def join(rank: Rank, *, device_name: str) -> World:
-    """Enter the process group (nccl on GPUs, gloo on CPUs) and choose this rank's device."""
+def join(rank: Rank, *, device_name: str, session: Session | None = None) -> World:
+    """Enter the process group (nccl on GPUs, gloo on CPUs) and choose this rank's device.
+
+    Raises VqxError when not all ranks come, or another one of the `session` has failed.
+    """
+    pick_device(device_name, rank.local_size - 1)  # all ranks of a machine fail alike, at once
     device = pick_device(device_name, rank.local_rank)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.cuda.reset_peak_memory_stats(device)
     if rank.size == 1:
         return World(0, 1, device)
-    if rank.store is None and "SLURM_STEP_ID" in os.environ:
-        set_slurm_rendezvous()
+    store: dist.Store | None = None  # torchrun has its own
+    if rank.store is not None:
+        store = dist.FileStore(rank.store, rank.size)
+    elif session is not None:
+        store = meet(rank, session)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.FileStore(rank.store, rank.size) if rank.store else None,
+        store=store,
         rank=rank.rank,
         world_size=rank.size,
-        timeout=timedelta(minutes=30),
+        timeout=_COLLECTIVE_TIMEOUT,
     )
     control = dist.new_group(backend="gloo") if device.type == "cuda" else None
-    return World(rank.rank, rank.size, device, control)
+    return World(rank.rank, rank.size, device, control, rank.nodes)
+
+
+def meet(rank: Rank, session: Session) -> dist.Store:
+    """The store on the first rank's host, once every rank has found it.
+
+    Raises VqxError after JOIN_SECONDS, or as soon as a rank of the session has failed: a process
+    group would wait half an hour for one that never comes.
+    """
+    address, port = rendezvous()
+    end, reason = time.monotonic() + JOIN_SECONDS, ""
+    while time.monotonic() < end:
+        _stop_if_failed(session)
+        try:
+            return _met(
+                rank,
+                session,
+                dist.TCPStore(
+                    address,
+                    port,
+                    rank.size,
+                    is_master=rank.rank == 0,
+                    timeout=timedelta(seconds=_CONNECT_SECONDS),
+                    wait_for_workers=False,
+                ),
+                end,
+            )
+        except RuntimeError as error:  # nobody there yet, or the former self of a requeued job
+            reason = str(error).splitlines()[0]
+            time.sleep(_PAUSE_SECONDS)
+    raise VqxError(
+        f"{rank.size} ranks did not meet at {address}:{port} within {JOIN_SECONDS:g} s ({reason}): "
+        "see the logs of the other nodes, or set MASTER_ADDR and MASTER_PORT to a free port of the "
+        "first node"
+    )
+
+
+def _met(rank: Rank, session: Session, server: dist.TCPStore, end: float) -> dist.Store:
+    """`server` under the session's name, once all ranks are there."""
+    store = dist.PrefixStore(session.name, server)
+    store.add("joined", 1)
+    while (joined := store.add("joined", 0)) < rank.size:
+        _stop_if_failed(session)
+        if time.monotonic() > end:
+            raise RuntimeError(f"{joined} came")
+        time.sleep(_PAUSE_SECONDS)
+    store.set_timeout(_COLLECTIVE_TIMEOUT)
+    return store
+
+
+def _stop_if_failed(session: Session) -> None:
+    if (reason := session.failure()) is not None:
+        raise VqxError(f"another process of this run failed before all had joined: {reason}")
 
 
 def share_cores(processes: int) -> None:
