@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vqx.config import resolved_identity, signature
 from vqx.errors import ConfigError, VqxError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.study import Study
 
-_HOPELESS = 3  # failed trials, and none with a value, after which a search stops
+_HOPELESS = 5  # failed trials, and none with a value, after which a search stops
 _BUSY_SECONDS = 60  # to wait for another process that reads the study
 
 
@@ -218,11 +218,12 @@ class _Launcher:
         config: "DictConfig",
         hydra_context: "HydraContext",
     ) -> None:
+        from vqx.sweeps.composition import Composer
+
         self._launcher = launcher
         self._study = study
         self._trials = folder / "trials.jsonl"
-        self._config = config
-        self._loader = hydra_context.config_loader
+        self._composer = Composer(config, cast(Any, hydra_context.config_loader))
         self._failures: list[str] = []
 
     def launch(
@@ -248,9 +249,8 @@ class _Launcher:
         from omegaconf.errors import OmegaConfBaseException
 
         from vqx.config import run_name
-        from vqx.sweeps.composition import Composer
 
         try:
-            return run_name(Composer(self._config, self._loader)(words))
+            return run_name(self._composer(words))
         except (HydraException, OmegaConfBaseException, VqxError):
             return None
