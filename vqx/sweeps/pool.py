@@ -157,12 +157,9 @@ class Pool:
         if state is State.FAILED:
             said += f" (log {one.log})"
         left = total - self._over
-        eta = f", eta {self._eta(left)}" if left and not self._stop else ""
-        took = duration(self._seconds[-1])
-        name = f"{one.call.folder.name}{said}"
-        print(
-            f"{state.value} {one.number}, {self._over} of {total}, {took}{eta}: {name}", flush=True
-        )
+        eta = f" (eta {self._eta(left)})" if left and not self._stop else ""
+        what = f"{one.call.folder.name} {state.value} after {duration(self._seconds[-1])}{said}"
+        print(f"{self._over} of {total} over{eta}: {what}", flush=True)
         return True
 
     def _eta(self, left: int) -> str:

@@ -1,5 +1,6 @@
 """A copy of the code and configuration files that jobs run from, whatever is edited meanwhile."""
 
+import importlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,5 @@ def _files(configs: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
 
 def _plugins() -> Path:
     """The folder of vqx's Hydra plugins."""
-    import hydra_plugins.vqx_launchers
-
-    return Path(hydra_plugins.vqx_launchers.__file__).resolve().parent
+    launchers = importlib.import_module("hydra_plugins.vqx_launchers")
+    return Path(str(launchers.__file__)).resolve().parent
