@@ -27,6 +27,10 @@ STALE_SECONDS = 120.0  # twelve missed heartbeats
 _KEPT = 4
 
 
+def _host() -> str:
+    return socket.gethostname()
+
+
 def _boot() -> str:
     """This boot of this kernel, "" where the system does not tell."""
     with suppress(OSError):
@@ -38,7 +42,7 @@ def _boot() -> str:
 class Owner:
     """A process that took a run folder; job, node and restart count are Slurm's."""
 
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=_host)
     boot: str = field(default_factory=_boot)
     node: str | None = field(default_factory=node)
     pid: int = field(default_factory=os.getpid)
@@ -194,7 +198,7 @@ def _listed(folder: Path) -> tuple[set[int], set[int]]:
 
 def _server_time(folder: Path) -> float:
     """Now by the clock of the file system that holds `folder`: hosts' own clocks differ."""
-    probe = folder / "claims" / f".now-{socket.gethostname()}-{os.getpid()}.tmp"
+    probe = folder / "claims" / f".now-{_host()}-{os.getpid()}.tmp"
     with space_for(probe), probe.open("wb") as file:
         file.write(b"x")
         file.flush()
