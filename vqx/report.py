@@ -13,8 +13,10 @@ from vqx.reporting.beside import name_by_published
 from vqx.reporting.csv import render_rows, render_runs
 from vqx.reporting.frame import build_frame
 from vqx.reporting.markdown import render_markdown
+from vqx.reporting.notes import Note
 from vqx.reporting.published import read_tables
 from vqx.reporting.selection import items, select
+from vqx.reporting.sweep import SweepWords, sweep_of, sweep_runs
 from vqx.reporting.table import build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.files import write_text_atomic
@@ -28,16 +30,21 @@ The table of all runs: rows are what differs, seeds folded to mean ± standard d
   python -m vqx.report sort=psnr columns=[usage,psnr]    best first, two columns
   python -m vqx.report results/runs/ema-* name=ema       some folders, to tables/ema.md and .csv
   python -m vqx.report 'row=swasun/*' published=swasun   ours above what the source printed
+  python -m vqx.report +sweeps=swasun scale=cpu seed=0,1 the sweep's rows, missing ones included
+  python -m vqx.report -m quantizer=fsq,vq               the same for a sweep that is typed
 
-Options (KEY=VALUE; any other key selects runs by their configuration)
+Options (KEY=VALUE; any other key selects runs by their configuration, or overrides the sweep's)
   runs=results/runs     folders of runs, run folders, or patterns; several as [a,b]
   out=results/tables    where NAME.md, NAME.csv (a line a row) and NAME-runs.csv (a line a run) go
-  name=ablation         NAME
+  name=ablation         NAME; default for a sweep: its name
   columns=[...]         columns to show, e.g. [usage,psnr,lpips,bits]; the CSV files have all
   sort=COLUMN           best first; default: by name
   seeds=folded          or separate: a row a run
   published=TABLE,...   or all: what others printed (results/published/TABLE.csv), in grey under
                         our runs of these rows, and how far the two can be compared
+  --config-dir DIR      where sweeps of your own are
+
+`python -m vqx.status --watch` shows runs while they train.
 """
 
 
@@ -53,9 +60,10 @@ class Options:
     seeds: str = "folded"
     published: tuple[str, ...] = ()
     filters: dict[str, str] = field(default_factory=dict)
+    sweep: SweepWords | None = None
 
 
-_KEYS = frozenset(f.name for f in fields(Options)) - {"filters"}
+_KEYS = frozenset(f.name for f in fields(Options)) - {"filters", "sweep"}
 
 
 def results() -> Path:
@@ -65,13 +73,32 @@ def results() -> Path:
 
 def parse(arguments: Sequence[str]) -> Options:
     """Options from `key=value` words and paths. Raises ConfigError for a value that cannot be."""
-    options = Options()
-    for word in arguments:
+    options, rest = _own_options(arguments)
+    if sweep := sweep_of(rest):
+        if options.runs:
+            raise ConfigError("runs= and a sweep exclude each other: a sweep names its own runs")
+        named = any(word.startswith("name=") for word in arguments)
+        return replace(options, sweep=sweep, name=options.name if named else sweep.name)
+    for word in rest:
         key, equals, value = word.partition("=")
-        if not equals:
+        if equals:
+            options = replace(options, filters={**options.filters, key: value})
+        else:
             options = replace(options, runs=(*options.runs, _path(word)))
+    return options
+
+
+def _own_options(words: Sequence[str]) -> tuple[Options, list[str]]:
+    """What the report's own keys say, and the words that are none of them."""
+    options, rest = Options(), []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in _KEYS:
+            rest.append(word)
         elif key == "runs":
             options = replace(options, runs=(*options.runs, *items(value)))
+        elif key == "published":
+            options = replace(options, published=(*options.published, *(items(value) or ("",))))
         elif key == "columns":
             options = replace(options, columns=items(value))
         elif key == "out":
@@ -80,17 +107,13 @@ def parse(arguments: Sequence[str]) -> Options:
             options = replace(options, name=value)
         elif key == "sort":
             options = replace(options, sort=value)
-        elif key == "seeds":
-            options = replace(options, seeds=value)
-        elif key == "published":
-            options = replace(options, published=(*options.published, *(items(value) or ("",))))
         else:
-            options = replace(options, filters={**options.filters, key: value})
+            options = replace(options, seeds=value)
     if options.seeds not in ("folded", "separate"):
         raise ConfigError(f"seeds={options.seeds}: must be folded or separate")
     if not options.name or Path(options.name).name != options.name:
         raise ConfigError(f"name={options.name}: must be a plain file name; the folder is out=...")
-    return options
+    return options, rest
 
 
 def _path(word: str) -> str:
@@ -119,12 +142,20 @@ def read(options: Options) -> tuple[list[Run], list[Skipped]]:
 def report(options: Options, *, show: Callable[[str], object], width: int, bold: bool) -> None:
     """Write the tables and show them."""
     published = read_tables(options.published)
-    runs, skipped = read(options)
+    notes: list[Note] = []
+    skipped: list[Skipped] = []
+    if options.sweep is not None:
+        runs, notes = sweep_runs(options.sweep)
+    else:
+        runs, skipped = read(options)
     separate = options.seeds == "separate"
-    frame, beside = build_frame(runs, separate_seeds=separate), None
+    in_order = options.sweep is not None
+    frame, beside = build_frame(runs, separate_seeds=separate, in_order=in_order), None
     if published:
         frame, beside = name_by_published(frame, published, separate_seeds=separate)
-    table = build_table(frame, columns=options.columns, sort=options.sort, beside=beside)
+    table = build_table(
+        frame, columns=options.columns, sort=options.sort, beside=beside, notes=notes
+    )
     # First: `| head` must not lose them.
     paths = _write(render_markdown(table), render_rows(frame, beside), render_runs(frame), options)
     show(render_terminal(table, width=width, bold=bold))

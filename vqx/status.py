@@ -37,8 +37,9 @@ def status(options: Options) -> None:
     """Show the table, once or until Ctrl-C. Raises VqxError when there is nothing to show."""
     default = Path(os.environ.get("VQX_RESULTS", "results")) / "runs"
     watcher = Watcher(places_of(options, default=default))
-    title = " ".join(options.sweep) if options.sweep else ""
-    picture = Picture(watcher, options.metrics, in_order=bool(options.sweep), title=title)
+    title = f"sweep {options.sweep.name}" if options.sweep else ""
+    in_order = options.sweep is not None
+    picture = Picture(watcher, options.metrics, in_order=in_order, title=title)
     terminal = sys.stdout.isatty()
     coloured = terminal and not os.environ.get("NO_COLOR")
     if options.watch is not None and terminal:

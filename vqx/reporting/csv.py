@@ -7,7 +7,7 @@ from typing import Any
 
 from vqx.reporting.beside import Beside
 from vqx.reporting.columns import Column, columns_of, filled
-from vqx.reporting.frame import Frame, Row, is_discrete, seed_of
+from vqx.reporting.frame import Frame, Row, is_discrete, seed_of, state_word
 from vqx.reporting.published import Clause, Published, name_of
 from vqx.reporting.table import runs_text, summary_of
 from vqx.runs.reading import Run
@@ -95,7 +95,7 @@ def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
         **_varying(row),
         "discrete": None if run.result is None else _truth(is_discrete(run.result)),
         "seed": seed_of(run),
-        "state": str(run.state),
+        "state": state_word(run),
         "note": run.note,
         **{column.key: column.value(run.result) for column in columns},
         "commit": git.get("commit"),

@@ -11,6 +11,7 @@ from vqx.config import NOT_IDENTITY, identity
 from vqx.reporting.labels import name_runs
 from vqx.reporting.naming import Flat, flat_nodes
 from vqx.runs.reading import Run
+from vqx.runs.status import State
 
 _WIRING = ("_convert_", "_recursive_", "_partial_")
 _REPEATED = ("seed", "data.dataset")  # folded, or said by the data set's own name
@@ -58,6 +59,12 @@ def seed_of(run: Run) -> int | None:
     """The run's seed, None where its configuration has none."""
     seed = run.config.get("seed")
     return seed if isinstance(seed, int) else None
+
+
+def state_word(run: Run) -> str:
+    """The run's state; `missing` for one that nobody has started or queued."""
+    unknown = run.state == State.QUEUED and run.status is None
+    return "missing" if unknown else run.state.value
 
 
 def is_discrete(result: Mapping[str, Any]) -> bool:
@@ -111,8 +118,13 @@ def _is_within(value: object, places: Sequence[Path]) -> bool:
     return any(place.is_absolute() and Path(value).is_relative_to(place) for place in places)
 
 
-def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
-    """Group `runs` into labelled rows; runs share a row when they differ in the seed alone."""
+def build_frame(
+    runs: Sequence[Run], *, separate_seeds: bool = False, in_order: bool = False
+) -> Frame:
+    """Group `runs` into labelled rows; runs share a row when they differ in the seed alone.
+
+    `in_order`: rows as their first runs come, not by label.
+    """
     flats = [flatten(run.config) for run in runs]
     names = name_runs([knobs_of(run.config, flat) for run, flat in zip(runs, flats, strict=True)])
     groups: dict[str, list[int]] = {}
@@ -127,7 +139,9 @@ def build_frame(runs: Sequence[Run], *, separate_seeds: bool = False) -> Frame:
             label = f"{label} seed={seed_of(runs[first])}"
         members.sort(key=lambda i: (seed_of(runs[i]) is None, seed_of(runs[i]) or 0))
         rows.append(Row(label, tuple(runs[i] for i in members), names.varying[first]))
-    ordered = sorted(_distinct(rows), key=lambda row: natural(row.label))
+    ordered = _distinct(rows)
+    if not in_order:
+        ordered.sort(key=lambda row: natural(row.label))
     return Frame(names.heading, tuple(ordered), names.unsaid, names.common)
 
 

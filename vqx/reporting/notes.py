@@ -6,7 +6,7 @@ from typing import Any
 
 from vqx.config import identity
 from vqx.reporting.columns import Column
-from vqx.reporting.frame import Frame, Row, seed_of
+from vqx.reporting.frame import Frame, Row, seed_of, state_word
 from vqx.reporting.naming import choice_name, flat_nodes
 from vqx.reporting.stamps import Stamps, images_in
 from vqx.reporting.variants import masked_numbers, soft_numbers
@@ -167,6 +167,8 @@ def _expected_seeds(rows: Sequence[Row]) -> list[int]:
 def _state(run: Run) -> str:
     """`seed 1 failed: RuntimeError: out of memory (results/runs/...)`."""
     seed = f"seed {seed_of(run)} " if seed_of(run) is not None else ""
+    if state_word(run) == "missing":
+        return f"{seed}missing ({run.folder.path})"
     if run.state == State.QUEUED:
         return f"{seed}missing: queued{', ' + run.note if run.note else ''}"
     status = run.status

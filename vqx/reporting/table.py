@@ -9,8 +9,8 @@ from vqx.errors import ConfigError
 from vqx.reporting.beside import Beside, columns_beside
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT, Column, columns_of, filled
-from vqx.reporting.frame import Frame, Row, natural
-from vqx.reporting.notes import caption, notes_of
+from vqx.reporting.frame import Frame, Row, natural, state_word
+from vqx.reporting.notes import Note, caption, notes_of
 from vqx.reporting.published_rows import with_published
 from vqx.reporting.stamps import Stamps, stamps_of
 from vqx.reporting.statistics import Summary, summarize
@@ -23,9 +23,10 @@ def build_table(
     columns: Sequence[str] = (),
     sort: str | None = None,
     beside: Beside | None = None,
+    notes: Sequence[Note] = (),
 ) -> Table:
     """The table of `frame`'s rows. `columns`: keys to show, default all usual ones; `sort`: a key,
-    best first; `beside`: published rows to stand under ours.
+    best first; `beside`: published rows to stand under ours; `notes`: what else to say, first.
 
     Raises ConfigError for a key that is no column.
     """
@@ -45,7 +46,7 @@ def build_table(
         caption=caption(frame),
         header=(frame.heading, *(column.header for column in shown), "n", "state"),
         rows=tuple(body),
-        notes=tuple(notes_of(rows, shown, stamps)),
+        notes=(*notes, *notes_of(rows, shown, stamps)),
     )
     return with_published(table, rows, shown, beside) if beside else table
 
@@ -140,9 +141,8 @@ def state_text(row: Row) -> str:
 
 def runs_text(row: Row) -> str:
     """`done`, or how many runs of the row are in which state."""
-    counts = Counter(run.state for run in row.runs)
+    counts = Counter(state_word(run) for run in row.runs)
     if len(counts) == 1:
-        return str(row.runs[0].state)
-    order = [state for state in State if state in counts]
-    order.sort(key=lambda state: state != State.DONE)
-    return ", ".join(f"{counts[state]} {state}" for state in order)
+        return state_word(row.runs[0])
+    order = [State.DONE.value, *(s.value for s in State if s != State.DONE), "missing"]
+    return ", ".join(f"{counts[state]} {state}" for state in order if state in counts)

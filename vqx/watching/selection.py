@@ -8,6 +8,7 @@ from vqx.errors import ConfigError
 from vqx.guard import nearest
 from vqx.reporting.columns import COLUMNS
 from vqx.reporting.selection import items, select
+from vqx.reporting.sweep import SweepWords, sweep_of
 from vqx.runs.reading import Run, Skipped, read_run, run_folders
 from vqx.watching.watcher import Place
 
@@ -18,14 +19,14 @@ _USUAL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `python -m vqx.status` was asked for; `sweep` are the words that name one, () for none.
+    """What `python -m vqx.status` was asked for.
 
     `watch`: seconds between looks, None for a single one.
     """
 
     runs: tuple[str, ...] = ()  # () is RESULTS/runs
     filters: Mapping[str, str] = field(default_factory=dict)
-    sweep: tuple[str, ...] = ()
+    sweep: SweepWords | None = None
     watch: float | None = None
     metrics: tuple[str, ...] = _METRICS
 
@@ -34,8 +35,8 @@ def parse(words: Sequence[str]) -> Options:
     """Options from the command line. Raises ConfigError for a word that cannot be meant."""
     watch, words = _watch(words)
     metrics, words = _metrics(words)
-    if is_sweep(words):
-        return Options(sweep=tuple(words), watch=watch, metrics=metrics)
+    if sweep := sweep_of(words):
+        return Options(sweep=sweep, watch=watch, metrics=metrics)
     runs: list[str] = []
     filters = {}
     for word in words:
@@ -47,11 +48,6 @@ def parse(words: Sequence[str]) -> Options:
         else:
             filters[key] = value
     return Options(tuple(runs), filters, watch=watch, metrics=metrics)
-
-
-def is_sweep(words: Sequence[str]) -> bool:
-    """Whether `words` name a sweep: what `python -m vqx.train WORDS` would start many runs for."""
-    return any(word in ("-m", "--multirun") or word.startswith("+sweeps=") for word in words)
 
 
 def _watch(words: Sequence[str]) -> tuple[float | None, list[str]]:
@@ -90,7 +86,7 @@ def _path(word: str) -> str:
 
 def places_of(options: Options, *, default: Path) -> Callable[[], Sequence[Place]]:
     """Where to look, asked again at each look: runs may appear. Raises VqxError for no sweep."""
-    if options.sweep:
+    if options.sweep is not None:
         places = _sweep_places(options.sweep)
         return lambda: places
     return lambda: _found_places(options, default)
@@ -106,15 +102,11 @@ def _found_places(options: Options, default: Path) -> list[Place]:
     return [Place(path) for path in paths]
 
 
-def _sweep_places(words: Sequence[str]) -> list[Place]:
+def _sweep_places(sweep: SweepWords) -> list[Place]:
     """Runs of a sweep in its order, each once."""
-    from vqx.sweeps.view import sweep_jobs
-
-    places: dict[object, Place] = {}
-    for job in sweep_jobs(words):
-        path = job.folder.path if job.folder else None
-        refused = job.note if path is None else ""
-        places.setdefault(
-            path or job.overrides, Place(path, job.config, job.overrides, refused or "")
-        )
-    return list(places.values())
+    return [
+        Place(job.folder.path, job.config)
+        if job.folder is not None
+        else Place(None, overrides=job.overrides, refused=job.note)
+        for job in sweep.jobs()
+    ]

@@ -36,7 +36,7 @@ def stage_of(run: Run, job: SlurmJob | None, *, asked: bool) -> tuple[Stage, str
     """
     stage = Stage(run.state.value)
     if run.status is None and run.state == State.QUEUED:
-        return Stage.MISSING, "not started"
+        return Stage.MISSING, ""
     if not asked or stage in RESULTS or stage == Stage.FAILED:
         return stage, run.note
     if job is None:

@@ -99,8 +99,8 @@ class Watcher:
     def _entry(self, place: Place, jobs: Mapping[str, SlurmJob] | None) -> Entry | None:
         known = self._known.get(place.path) if place.path else None
         run = known.run if known else None
-        if known is None or run is None or isinstance(run, Skipped):
-            return _planned(place, run)
+        if known is None or not isinstance(run, Run):
+            return _planned(place, run if isinstance(run, Skipped) else None)
         job_id = job_id_of(run, known.submission)
         asked = jobs is not None and job_id is not None and run.state in _UNENDED
         job = jobs.get(job_id) if jobs is not None and job_id is not None else None
@@ -128,7 +128,7 @@ def _planned(place: Place, found: Skipped | None) -> Entry | None:
         return None
     unreadable = isinstance(found, Skipped) and place.path is not None
     stage = Stage.REFUSED if place.refused else Stage.FAILED if unreadable else Stage.MISSING
-    note = place.refused or (found.reason if isinstance(found, Skipped) else "not started")
+    note = place.refused or (found.reason if isinstance(found, Skipped) else "")
     return Entry(
         config=place.config or {},
         folder=RunFolder(place.path) if place.path else None,
