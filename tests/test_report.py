@@ -158,6 +158,47 @@ def test_words_are_parsed() -> None:
         parse(["seeds=x"])
 
 
+def test_a_sweep_is_shown_whole_and_nothing_else(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its order, missing and refused ones said; a run of two sweeps is in both."""
+    from vqx.sweeps.view import sweep_jobs
+
+    jobs = sweep_jobs(["quantizer=vq,fsq", "seed=0,1"])
+    folders = [job.folder.path for job in jobs if job.folder is not None]
+    for path, job in zip(folders[:3], jobs, strict=False):
+        write_run(runs, dict(job.config or {}))
+        assert (path / "config.yaml").exists()
+    assert main(["-m", "quantizer=vq,fsq", "seed=0,1", "columns=[psnr]", "name=two"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines() if line.startswith(("vq ", "fsq ", "ema "))]
+    assert [row[0] for row in rows[:2]] == ["vq", "fsq"]
+    assert rows[0][-1] == "done"
+    assert rows[1][-3:] == ["done,", "1", "missing"]
+    assert re.search(r"4 runs: 3 done, 1 missing", out)
+    assert f"seed 1 missing ({folders[3]})" in out
+    lines = list(csv.DictReader(Path("results/tables/two-runs.csv").open()))
+    assert [line["state"] for line in lines] == ["done", "done", "done", "missing"]
+    assert not folders[3].exists()
+    assert main(["-m", "quantizer=fsq", "seed=0,1", "seeds=separate", "name=one"]) == 0
+    assert len(Path("results/tables/one-runs.csv").read_text().splitlines()) == 3
+
+
+def test_a_sweep_of_ones_own_has_its_name(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine/sweeps").mkdir(parents=True)
+    (tmp_path / "mine/sweeps/rates.yaml").write_text(
+        "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
+        "      trainer.learning_rate: 1e-3,1e-4\n"
+    )
+    assert main(["+sweeps=rates", "--config-dir", "mine"]) == 0
+    assert "2 runs: 2 missing" in capsys.readouterr().out
+    assert Path("results/tables/rates.md").exists()
+    assert main(["+sweeps=rates", "--config-dir=mine", "runs=results/runs"]) == 1
+    assert "exclude each other" in capsys.readouterr().err
+
+
 def _python(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
