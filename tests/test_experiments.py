@@ -53,10 +53,10 @@ def test_a_table_is_one_command_with_or_without_m(tmp_path):
     command = ("+sweeps=boessen", "scale=smoke", "seed=0,1")
     swept = run("vqx.train", *command, cwd=tmp_path)
     assert swept.returncode == 0, swept.stdout + swept.stderr
-    assert "sweep: 2 runs, 0 done already" in swept.stdout
+    assert "sweep boessen: 2 jobs: 2 to run" in swept.stdout
     again = run("vqx.train", "-m", *command, cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "sweep: 2 runs, 2 done already" in again.stdout
+    assert "sweep boessen: 2 jobs: 2 done" in again.stdout
 
 
 def test_a_table_of_the_users_own(tmp_path):

@@ -19,7 +19,12 @@ from vqx.rows import names_of
 from vqx.training.settings import TrainerSettings
 
 ROWS = names_of("experiment")
-TABLES = names_of("sweeps")
+# Those that repeat a published table; the others show what a sweep file can say.
+TABLES = [
+    name
+    for name in names_of("sweeps")
+    if "+experiment:" in (conf_dir() / "sweeps" / f"{name}.yaml").read_text()
+]
 SCALES = ("full", "small", "cpu", "smoke")
 PUBLISHED = conf_dir().parent / "results" / "published"
 

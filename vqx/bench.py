@@ -14,6 +14,7 @@ BENCHMARKS = {
     "trainer": "what the trainer adds to a bare loop",
     "quantizers": "time and memory of every quantizer beside vector-quantize-pytorch",
     "models": "time and memory of an optimizer step of every model and loss",
+    "planning": "seconds to plan a sweep, beside Hydra's own composition of its jobs",
     "collapse": "how much of a codebook is in use after training, by method",
 }
 

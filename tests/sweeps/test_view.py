@@ -1,0 +1,122 @@
+"""A sweep's rows from its words, as reports see them; every shipped sweep file plans."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import environment
+from vqx.config import conf_dir
+from vqx.errors import ConfigError
+from vqx.sweeps.planned import Action
+from vqx.sweeps.view import sweep_jobs
+
+# Jobs of each shipped sweep, and of how many runs.
+SIZES = {
+    "boessen": 1,
+    "doraemonzzz_bf16": 8,
+    "doraemonzzz_fp32": 8,
+    "equal_bits": 3,
+    "matched_codebooks": 27,
+    "minvqvae": 3,
+    "one_change": 6,
+    "serezd_gan": 6,
+    "serezd_quantizers": 5,
+    "serezd_vqgan": 4,
+    "swasun": 6,
+}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def searches(path):
+    return "override /hydra/sweeper" in path.read_text()
+
+
+def test_every_shipped_sweep_has_a_known_size():
+    files = conf_dir().glob("sweeps/*.yaml")
+    assert {path.stem for path in files if not searches(path)} == SIZES.keys()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_shipped_sweep_plans(name, tmp_path):
+    jobs = sweep_jobs([f"+sweeps={name}", "scale=smoke"])
+    assert [job.action for job in jobs] == [Action.RUN] * SIZES[name], jobs
+    assert not any(word.startswith("+sweeps") for job in jobs for word in job.overrides)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_words_without_a_sweep_file():
+    jobs = sweep_jobs(["-m", "quantizer=fsq,vq", "seed=0,1", "trainer=smoke", "plan=true"])
+    assert [job.config["seed"] for job in jobs] == [0, 1, 0, 1]
+    assert "plan" not in jobs[0].config
+    assert jobs[2].overrides == ("quantizer=vq", "seed=0", "trainer=smoke")
+
+
+MINE = """\
+# @package _global_
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    rows: [quantizer=fsq, quantizer=vq]
+trainer:
+  steps: 7
+max_parallel: 2
+"""
+
+
+def write(folder, text):
+    (folder / "sweeps").mkdir(exist_ok=True)
+    (folder / "sweeps" / "mine.yaml").write_text(text)
+    return folder
+
+
+def test_ones_own_sweep_may_set_what_all_its_jobs_have(tmp_path):
+    own = write(tmp_path, MINE)
+    jobs = sweep_jobs(["+sweeps=mine", "seed=3"], config_dir=own)
+    assert [job.config["trainer"]["steps"] for job in jobs] == [7, 7]
+    assert jobs[0].overrides == ("quantizer=fsq", "+sweeps=mine", "seed=3")
+    assert (
+        sweep_jobs(["+sweeps=mine", "trainer.steps=9"], config_dir=own)[0].config["trainer"][
+            "steps"
+        ]
+        == 9
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (MINE, ["+sweeps=mien"], "there is no \\+sweeps=mien"),
+        (MINE.replace("rows", "rwos"), ["+sweeps=mine"], "rwos is no way to sweep.*'rows'"),
+        (MINE.split("\n", 1)[1], ["+sweeps=mine"], "must begin with the line '# @package"),
+        (MINE, ["+sweeps=mine,other"], "one sweep at a time"),
+        (MINE, ["quantizer=nosuch", "trainer.stps=1"], "there is no quantizer=nosuch"),
+        (MINE, ["retry=all"], "retry must be failed or null"),
+        (MINE, ["seed=["], "cannot read 'seed=\\['"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, text, words, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        sweep_jobs(words, config_dir=write(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_folder_of_ones_own_is_named():
+    with pytest.raises(ConfigError, match="nosuch: there is no such folder"):
+        sweep_jobs(["+sweeps=mine"], config_dir=Path("nosuch"))
+
+
+def test_a_sweep_is_read_without_torch():
+    code = """
+import sys
+from vqx.sweeps.table import plan_table
+from vqx.sweeps.view import sweep_jobs
+plan_table("x", sweep_jobs(["quantizer=fsq,vq"]), width=80)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment())
