@@ -1,0 +1,98 @@
+"""Which files count as a run's code, and that a snapshot of them is what runs."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps.planned_jobs import planned
+from vqx.sweeps.calls import variables_for
+from vqx.sweeps.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
+from vqx.sweeps.options import SweepOptions
+from vqx.sweeps.snapshot import take_snapshot
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A user's package that imports a module beside it; on the search path."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/__init__.py").write_text("from mine.layers import Model\n")
+    (tmp_path / "mine/layers.py").write_text("def f():\n    import sizes, json, yaml\n")
+    (tmp_path / "sizes.py").write_text("WIDTH = 1\n")
+    (tmp_path / "other.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+CONFIG = {"model": {"_target_": "mine.Model", "inner": [{"_target_": "torch.nn.Linear"}]}}
+
+
+def test_own_modules_count_with_what_they_import(own):
+    names = sorted(own_modules(CONFIG))
+    assert names == ["mine/__init__.py", "mine/layers.py", "sizes.py"]
+    assert own_modules({"model": {"_target_": "vqx.models.Conv"}}) == {}
+
+
+def test_changes_are_named_by_file(own, tmp_path):
+    before = code_fingerprint(CONFIG)
+    save_fingerprint(before, tmp_path / "lists")
+    assert read_fingerprint(before.digest, tmp_path / "lists").files == before.files
+    assert read_fingerprint("absent", tmp_path / "lists") is None
+    assert code_fingerprint(CONFIG).changes_since(before) == []
+    (own / "sizes.py").write_text("WIDTH = 2\n")
+    (own / "mine/more.py").write_text("")
+    (own / "other.py").write_text("not mine\n")
+    now = code_fingerprint(CONFIG)
+    assert now.digest != before.digest
+    assert now.changes_since(before) == ["mine/more.py (new)", "sizes.py"]
+
+
+def test_what_changes_no_number_is_left_out():
+    files = code_fingerprint({}).files
+    assert "vqx/training/loop.py" in files
+    assert "vqx/quantizers/fsq.py" in files
+    assert "vqx/runs/folder.py" in files
+    assert not [name for name in files if name.startswith(("vqx/reporting/", "vqx/sweeps/"))]
+
+
+def test_a_process_runs_the_snapshot_whatever_is_edited(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(own)  # as a user has it, with code in the working directory
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    job = planned(tmp_path / "results")
+    mine = {**job.config, "extra": CONFIG}
+    variables = variables_for(
+        [type(job)(overrides=(), config=mine, folder=job.folder, action=job.action)],
+        SweepOptions(snapshot=True),
+    )
+    (own / "sizes.py").write_text("WIDTH = 2\n")
+    program = own / "show.py"
+    program.write_text(
+        "import sizes, vqx\nfrom vqx.config import conf_dir\n"
+        "print(sizes.WIDTH, vqx.__file__, conf_dir())\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-m", "show"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+    width, package, conf = shown.stdout.split()
+    (place,) = (tmp_path / "results/runs/.snapshots").iterdir()
+    assert (width, Path(package).parent.parent, Path(conf)) == ("1", place, place / "conf")
+
+
+def test_the_same_files_are_kept_once(own, tmp_path):
+    first = take_snapshot([CONFIG], tmp_path / "runs")
+    kept = first / "sizes.py"
+    kept.touch()
+    before = kept.stat().st_mtime_ns
+    assert take_snapshot([CONFIG], tmp_path / "runs") == first
+    assert kept.stat().st_mtime_ns == before
+    (own / "sizes.py").write_text("WIDTH = 3\n")
+    assert take_snapshot([CONFIG], tmp_path / "runs") != first
+    assert not list((tmp_path / "runs/.snapshots").glob(".*"))
+    assert (first / "hydra_plugins/vqx_launchers.py").exists()
