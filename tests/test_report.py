@@ -177,8 +177,9 @@ def test_a_sweep_is_shown_whole_and_nothing_else(
     assert rows[1][-3:] == ["done,", "1", "missing"]
     assert re.search(r"4 runs: 3 done, 1 missing", out)
     assert f"seed 1 missing ({folders[3]})" in out
-    lines = list(csv.DictReader(Path("results/tables/two-runs.csv").open()))
-    assert [line["state"] for line in lines] == ["done", "done", "done", "missing"]
+    with Path("results/tables/two-runs.csv").open() as file:
+        states = [line["state"] for line in csv.DictReader(file)]
+    assert states == ["done", "done", "done", "missing"]
     assert not folders[3].exists()
     assert main(["-m", "quantizer=fsq", "seed=0,1", "seeds=separate", "name=one"]) == 0
     assert len(Path("results/tables/one-runs.csv").read_text().splitlines()) == 3

@@ -181,8 +181,8 @@ def test_a_terminal_is_redrawn_in_place_and_left_clean(runs: Path, tmp_path: Pat
     (path,) = runs.glob("*seed0*")
     RunFolder(path).write_status(Status(state=State.RUNNING, host="n1", step=777, steps=800))
     terminal.read_until(lambda text: "777 / 800" in text)
-    terminal.resize(60, 5)
-    terminal.read_until(lambda text: text.rindex("\033[J") > 0 and "…" in text.split("\033[H")[-1])
+    terminal.resize(60, 7)
+    terminal.read_until(lambda text: "ETA" not in text.split("\033[H")[-1].split("\033[J")[0])
     assert terminal.end(signal.SIGINT) == 0
     after = terminal.text.split("\033[?25h\033[?1049l")
     assert len(after) == 2

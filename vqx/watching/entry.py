@@ -18,6 +18,7 @@ class Entry:
     """A run as watched. Without a folder `run` is None; without a submission so is that.
 
     `train` and `evaluate` are the last lines of metrics.jsonl of their kind, {} without any.
+    `overrides` name one that has no configuration.
     """
 
     config: Mapping[str, Any]
@@ -29,6 +30,7 @@ class Entry:
     stage: Stage
     note: str
     slurm_node: str = ""
+    overrides: tuple[str, ...] = ()
 
     @property
     def job_id(self) -> str:

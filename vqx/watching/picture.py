@@ -1,5 +1,6 @@
 """A look at some runs as lines of text: summary, table, and as many rows as there is room for."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from vqx.watching.entry import Entry
 from vqx.watching.labels import label_configs
 from vqx.watching.states import GOES_ON, Stage
 from vqx.watching.summary import summarize, summary_line
-from vqx.watching.table import Lines, fields_of, render, rows_of
+from vqx.watching.table import Lines, cut, fields_of, render, rows_of
 from vqx.watching.watcher import Watcher
 
 _ORDER = list(Stage)
@@ -38,7 +39,8 @@ class Picture:
         Where not all rows fit, those that matter most stay, in their order.
         """
         heading, labels = self._labels(entries)
-        kept = _kept(entries, None if height is None else max(1, height - 5))
+        summary = self._summary(entries, width)
+        kept = _kept(entries, None if height is None else max(1, height - len(summary) - 3))
         fields = fields_of(self.metrics)
         lines = render(
             rows_of([entries[i] for i in kept], [labels[i] for i in kept], fields),
@@ -48,20 +50,22 @@ class Picture:
             coloured=coloured,
             wrapped=height is None,
         )
-        return [*self._summary(entries, width), "", *_flat(lines), *_rest(entries, kept)]
+        return [*summary, "", *_flat(lines), *(cut(x, width) for x in _rest(entries, kept))]
 
     def _summary(self, entries: Sequence[Entry], width: int | None) -> list[str]:
         start = f"{self.title}: " if self.title else ""
         line = start + summary_line(summarize(entries))
         fault = self.watcher.scheduler.fault
         said = f"{line} · Slurm does not answer: {fault}" if fault and _submitted(entries) else line
-        return [said if width is None or len(said) <= width else f"{said[: width - 1]}…"]
+        return [said] if width is None else textwrap.wrap(said, max(20, width))
 
     def _labels(self, entries: Sequence[Entry]) -> tuple[str, list[str]]:
         """Labels by configuration; naming a thousand runs takes longer than all else."""
         ids = [id(entry.config) for entry in entries]
         if ids != self._names[0]:
             heading, labels = label_configs([entry.config for entry in entries])
+            own = [" ".join(entry.overrides) for entry in entries]  # of those refused
+            labels = [words or label for words, label in zip(own, labels, strict=True)]
             self._names = (ids, heading, labels)
         return self._names[1], self._names[2]
 

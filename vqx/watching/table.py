@@ -137,9 +137,9 @@ def render(
     used = sum(sizes[i] for i in shown) + len(_GAP) * len(shown)
     header = _GAP.join(aligned[0]) + (f"{_GAP}note" if any(row.note for row in rows) else "")
     rule = "─" * min(used, width or used)
-    styled = [f"{_BOLD}{_cut(header, width)}{_RESET}", f"{_DIM}{rule}{_RESET}"]
+    styled = [f"{_BOLD}{cut(header, width)}{_RESET}", f"{_DIM}{rule}{_RESET}"]
     return Lines(
-        styled if coloured else [_cut(header.rstrip(), width), rule],
+        styled if coloured else [cut(header.rstrip(), width), rule],
         [
             _row_lines(row, cells, used=used, width=width, coloured=coloured, wrapped=wrapped)
             for row, cells in zip(rows, aligned[1:], strict=True)
@@ -168,7 +168,7 @@ def _row_lines(
 ) -> list[str]:
     line = _GAP.join(cells)
     first, rest = _notes(row.note, used=used, width=width, wrapped=wrapped)
-    plain = _cut(f"{line}{_GAP}{first}".rstrip(), width)
+    plain = cut(f"{line}{_GAP}{first}".rstrip(), width)
     if coloured and len(cells) > 1:
         start = len(cells[0]) + len(_GAP)
         end = start + len(cells[1])
@@ -183,11 +183,15 @@ def _notes(note: str, *, used: int, width: int | None, wrapped: bool) -> tuple[s
         return note, []
     room = width - used
     if not wrapped:
-        return _cut(note, max(1, room)), []
-    if room < _LEAST_NOTE:
-        return "", [f"    {line}" for line in textwrap.wrap(note, max(20, width - 4))]
-    lines = textwrap.wrap(note, room, break_on_hyphens=False)
+        return cut(note, max(1, room)), []
+    lines = _paragraph(note, room)
+    if room < _LEAST_NOTE or any(len(line) > room for line in lines):  # a path is to be copied
+        return "", [f"    {x}" for x in _paragraph(note, width - 4)]
     return lines[0], [" " * used + line for line in lines[1:]]
+
+
+def _paragraph(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(1, width), break_on_hyphens=False, break_long_words=False)
 
 
 def _fit(text: str, size: int, *, left: bool) -> str:
@@ -198,5 +202,6 @@ def _fit(text: str, size: int, *, left: bool) -> str:
     return text.ljust(size) if left else text.rjust(size)
 
 
-def _cut(text: str, width: int | None) -> str:
+def cut(text: str, width: int | None) -> str:
+    """`text` in `width` columns (None: whole)."""
     return text if width is None or len(text) <= width else f"{text[: width - 1]}…"

@@ -138,6 +138,7 @@ def _planned(place: Place, found: Skipped | None) -> Entry | None:
         evaluate={},
         stage=stage,
         note=note,
+        overrides=place.overrides,
     )
 
 
