@@ -1,0 +1,183 @@
+"""A job in a process of its own: what it runs, refuses, leaves alone, and how it ends."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.commands import environment, result_of, status_of
+from tests.sweeps.fake_slurm import install
+from tests.sweeps.planned_jobs import queued
+from vqx.errors import Diverged, SubmissionStale
+from vqx.sweeps import ending
+from vqx.sweeps import job as job_module
+from vqx.sweeps.code import code_fingerprint, save_fingerprint
+from vqx.sweeps.ending import end_interrupted, on_sigterm
+from vqx.sweeps.job import CODE_LISTS, RunJob
+
+
+@pytest.fixture
+def job(tmp_path):
+    return queued(tmp_path / "results", "seed=3")
+
+
+def call_for(job, **changed):
+    code = code_fingerprint(job.config)
+    save_fingerprint(code, job.folder.path.parent / CODE_LISTS)
+    return RunJob(job.folder.path, **{"code": code.digest, **changed})
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Instead of training: the configurations that would have been run."""
+    ran = []
+    monkeypatch.setattr(
+        job_module, "run_or_go_on", lambda config, folder, *, overrides: ran.append(config) or 0
+    )
+    return ran
+
+
+def rewrite(path, **changed):
+    stored = yaml.safe_load(path.read_text())
+    stored["trainer"].update(changed)
+    path.write_text(yaml.safe_dump(stored))
+
+
+def test_it_runs_what_is_stored_with_options_of_execution(job, trained):
+    rewrite(job.folder.config, devices=2)  # no identity: not stale, and kept
+    assert pickle.loads(pickle.dumps(call_for(job, stop_seconds=20.0)))() == "queued"
+    assert trained[0]["trainer"]["devices"] == 2
+    assert os.environ.pop("VQX_STOP_SECONDS") == "20.0"
+
+
+def test_a_changed_configuration_is_refused_by_name(job, trained):
+    rewrite(job.folder.config, steps=5)
+    with pytest.raises(SubmissionStale, match=r"trainer.steps \(5 -> 6\)") as stale:
+        call_for(job)()
+    assert "retry=failed" in str(stale.value)
+    assert trained == []
+    status = status_of(job.folder.path)
+    assert status["state"] == "failed"
+    assert "trainer.steps (5 -> 6)" in status["message"]
+    assert "SubmissionStale" in job.folder.error.read_text()
+
+
+def test_changed_code_is_refused_by_file_or_noted(job, trained, capsys):
+    code = code_fingerprint(job.config)
+    old = type(code)({**code.files, "vqx/training/loop.py": "0", "vqx/gone.py": "0"})
+    save_fingerprint(old, job.folder.path.parent / CODE_LISTS)
+    with pytest.raises(SubmissionStale, match=r"vqx/gone.py \(removed\); vqx/training/loop.py"):
+        call_for(job, code=old.digest)()
+    with pytest.raises(SubmissionStale, match=r"the code \(0123 -> "):
+        call_for(job, code="0123")()
+    job.folder.environment.write_text(json.dumps({"sessions": [{}]}))
+    call_for(job, code=old.digest, stale="warn")()
+    assert "vqx/training/loop.py: running what was submitted" in capsys.readouterr().out
+    (session,) = json.loads(job.folder.environment.read_text())["sessions"]
+    assert session["changed_since_submission"][1] == "vqx/training/loop.py"
+    assert len(trained) == 1
+
+
+def test_done_and_held_runs_are_left_alone(job, trained, capsys):
+    rewrite(job.folder.config, steps=5)  # stale, but that is the holder's matter
+    held = "from vqx.runs.lock import RunLock\nfrom pathlib import Path\nimport sys\n"
+    held += f"with RunLock(Path({str(job.folder.path)!r})): print('held', flush=True); input()\n"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    assert call_for(job)() == "running"
+    holder.communicate("\n")
+    assert (
+        f"left alone: run {job.folder.path} is held by pid {holder.pid}" in capsys.readouterr().out
+    )
+    assert status_of(job.folder.path)["state"] == "queued"
+    job.folder.write_result({"metrics": {}})
+    assert call_for(job)() == "done"
+    assert trained == []
+
+
+def test_a_diverged_run_is_a_result_and_a_failed_one_raises(job, monkeypatch):
+    def ending_with(error):
+        def run(*_, **__):
+            raise error
+
+        monkeypatch.setattr(job_module, "run_or_go_on", run)
+        return call_for(job)
+
+    assert ending_with(Diverged("NaN or infinite at step 3"))() == "diverged"
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError):
+        ending_with(ZeroDivisionError("by zero"))()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert status_of(job.folder.path)["message"] == "by zero"
+    assert "ZeroDivisionError: by zero" in job.folder.error.read_text()
+
+
+@pytest.mark.slow
+def test_the_same_job_twice_at_once_trains_once(job):
+    """What a submission that was lost and repeated gives."""
+    program = f"import pickle; print(pickle.loads({pickle.dumps(call_for(job))!r})())"
+    start = [sys.executable, "-c", program]
+    both = [
+        subprocess.Popen(start, env=environment(), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted(one.communicate(timeout=200)[0].splitlines()[-1] for one in both)
+    assert [one.returncode for one in both] == [0, 0]
+    assert said in (["done", "running"], ["done", "done"])
+    sessions = json.loads(job.folder.environment.read_text())["sessions"]
+    assert len(sessions) == 1
+    assert result_of(job.folder.path)["metrics"]["psnr"]
+
+
+@pytest.fixture
+def on_node(tmp_path, monkeypatch):
+    """In a job's process on a node; the SIGTERM handler is put back."""
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    monkeypatch.setattr(ending, "_END_SECONDS", 0.0)
+    before = signal.getsignal(signal.SIGTERM)
+    yield install(tmp_path / "slurm", monkeypatch)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("state", "node", "requeued"),
+    [
+        ("RUNNING", 0, True),
+        ("CANCELLED", 0, False),
+        ("COMPLETING", 0, False),
+        ("RUNNING", 1, False),
+    ],
+)
+def test_sigterm_requeues_once_what_is_still_wanted(on_node, monkeypatch, state, node, requeued):
+    monkeypatch.setenv("SLURM_PROCID", str(node))
+    on_node.answer("scontrol", f"JobId=8 JobName=x JobState={state} Reason=None\n")
+    on_sigterm(signal.SIGTERM, None)  # as training calls it, once the run is saved
+    assert ("scontrol requeue 8" in on_node.calls) is requeued
+
+
+def test_the_users_signal_requeues_nothing(on_node):
+    with pytest.raises(SystemExit) as end:
+        end_interrupted(signal.SIGINT)
+    assert end.value.code == 130
+    assert on_node.calls == []
+
+
+def test_other_nodes_wait_for_slurm_to_end_them(on_node, monkeypatch):
+    waited = []
+    monkeypatch.setattr(ending.time, "sleep", waited.append)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(SystemExit):
+        end_interrupted(signal.SIGUSR2)
+    assert waited == [0.0]
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    with pytest.raises(SystemExit):
+        end_interrupted(signal.SIGUSR2)
+    assert len(waited) == 1
