@@ -78,7 +78,7 @@ def test_a_sweep_finishes_what_it_can_and_skips_what_is_done(finished, tmp_path)
     sweep = ("-m", "levels=[8,5,5,5],[2,1],[3,3]", *TINY)
     swept = run("vqx.train", *sweep, cwd=place)
     assert swept.returncode != 0
-    assert "3 runs, 1 done already" in swept.stdout
+    assert "3 jobs: 2 to run, 1 done" in swept.stdout
     assert "2 done, 1 failed" in swept.stdout
     assert "FSQ levels [2, 1]" in swept.stderr
     states = {p.name.split("-")[1]: status_of(p)["state"] for p in runs_under(place)}

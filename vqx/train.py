@@ -41,12 +41,14 @@ def train(config: "DictConfig") -> float | None:
         )
     except Exception as error:
         record_failure(folder, error, keep=sweeping)
-        _end(error, sweeping=sweeping)
-        return None
+        return _end(error, sweeping=sweeping)
     show_result(folder)
     if late_signal and sweeping:
         sys.exit(128 + late_signal)
-    return objective_of(folder, objective)
+    try:
+        return objective_of(folder, objective)
+    except ConfigError as error:
+        return _end(error, sweeping=sweeping)
 
 
 def _plain(config: "DictConfig") -> dict[str, Any]:
