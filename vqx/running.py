@@ -14,7 +14,6 @@ from vqx.errors import (
     ContractBroken,
     DataError,
     RunLocked,
-    VqxError,
     WeightsMissing,
 )
 
@@ -57,12 +56,11 @@ def record_failure(folder: "RunFolder", error: Exception, *, keep: bool) -> None
 
 def _say_failed(folder: "RunFolder", error: Exception) -> None:
     """In the status of a run whose training had not begun, and so could not say it itself."""
-    from vqx.runs.status import State, Status
+    from vqx.runs.status import State, Status, first_line
 
     status = folder.read_status()
     if status is None or status.state is State.QUEUED:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        folder.write_status(Status(state=State.FAILED, message=first_line))
+        folder.write_status(Status(state=State.FAILED, message=first_line(error)))
         folder.write_error("".join(traceback.format_exception(error)))
 
 
@@ -97,10 +95,3 @@ def objective_of(folder: "RunFolder", name: str | None) -> float | None:
             f"objective={name} is no metric of {folder.path}: it has {', '.join(sorted(metrics))}"
         )
     return float(value)
-
-
-def one_line(error: BaseException) -> str:
-    """What went wrong, for a status or a list: the first line, with its class if it is not ours."""
-    lines = str(error).strip().splitlines()
-    name = "" if isinstance(error, VqxError) else type(error).__name__
-    return ": ".join(part for part in (name, lines[0] if lines else "") if part)

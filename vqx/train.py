@@ -41,14 +41,16 @@ def train(config: "DictConfig") -> float | None:
         )
     except Exception as error:
         record_failure(folder, error, keep=sweeping)
-        return _end(error, sweeping=sweeping)
+        _end(error, sweeping=sweeping)
+        return None
     show_result(folder)
     if late_signal and sweeping:
         sys.exit(128 + late_signal)
     try:
         return objective_of(folder, objective)
     except ConfigError as error:
-        return _end(error, sweeping=sweeping)
+        _end(error, sweeping=sweeping)
+        return None
 
 
 def _plain(config: "DictConfig") -> dict[str, Any]:

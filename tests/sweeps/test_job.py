@@ -13,7 +13,8 @@ import yaml
 from tests.commands import environment, result_of, status_of
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
-from vqx.errors import Diverged, SubmissionStale
+from vqx.errors import Diverged, SubmissionStale, VqxError
+from vqx.runs.lock import RunLock
 from vqx.sweeps import ending
 from vqx.sweeps import job as job_module
 from vqx.sweeps.code import code_fingerprint, save_fingerprint
@@ -115,7 +116,7 @@ def test_a_diverged_run_is_a_result_and_a_failed_one_raises(job, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         ending_with(ZeroDivisionError("by zero"))()
     assert signal.getsignal(signal.SIGTERM) is before
-    assert status_of(job.folder.path)["message"] == "by zero"
+    assert status_of(job.folder.path)["message"] == "ZeroDivisionError: by zero"
     assert "ZeroDivisionError: by zero" in job.folder.error.read_text()
 
 
@@ -161,6 +162,21 @@ def test_sigterm_requeues_once_what_is_still_wanted(on_node, monkeypatch, state,
     on_node.answer("scontrol", f"JobId=8 JobName=x JobState={state} Reason=None\n")
     on_sigterm(signal.SIGTERM, None)  # as training calls it, once the run is saved
     assert ("scontrol requeue 8" in on_node.calls) is requeued
+
+
+def test_another_nodes_process_leaves_alone_what_is_anothers(job, on_node, monkeypatch):
+    def run(*_, **__):
+        raise VqxError("another process of this run failed before all had joined")
+
+    monkeypatch.setattr(job_module, "run_or_go_on", run)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with RunLock(job.folder.path):  # of this job
+        with pytest.raises(VqxError):
+            call_for(job)()
+        monkeypatch.setenv("SLURM_JOB_ID", "9")
+        assert call_for(job)() == "running"
+    assert status_of(job.folder.path)["state"] == "queued"
+    assert not job.folder.error.exists()
 
 
 def test_the_users_signal_requeues_nothing(on_node):

@@ -15,6 +15,8 @@ from vqx.running import record_failure, run_or_go_on, show_result
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.lock import RunLock
+from vqx.runs.ownership import owner
+from vqx.runs.scheduler import job_id
 from vqx.runs.status import State, Status
 from vqx.sweeps.ending import end_interrupted, first_process, on_sigterm, stop_with_pool
 from vqx.sweeps.stale import changes, in_one_line
@@ -62,6 +64,8 @@ class RunJob:
         except Exception as error:
             if first_process():
                 record_failure(folder, error, keep=True)
+            elif _is_anothers(folder):  # which the first node's process was told of by name
+                return State.RUNNING.value
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -113,6 +117,12 @@ class RunJob:
             raise error
         print(f"warning: {said}: running what was submitted", flush=True)
         return found
+
+
+def _is_anothers(folder: RunFolder) -> bool:
+    """Whether another job or process has taken the run, so that this job's ranks never met."""
+    holder = owner(folder.path)
+    return holder is not None and holder.job_id != job_id()
 
 
 def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:

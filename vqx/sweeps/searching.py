@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from vqx.errors import ConfigError, VqxError
 from vqx.running import objective_of
 from vqx.runs.reading import Run, read_run
-from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import Action, PlannedJob
 
 if TYPE_CHECKING:
@@ -25,19 +24,23 @@ def launch_for_search(
     Runs that are done already, here or in another sweep, are not run again.
     """
     from vqx.sweeps.composition import Composer
+    from vqx.sweeps.locking import queue_lock
     from vqx.sweeps.planning import make_plan, planning_lock, queue_runs
+    from vqx.sweeps.sweeping import options_of
 
-    given = SweepOptions.from_config(launcher.config)
+    given = options_of(launcher.config)
     options = replace(given, wait=True, retry="failed")
     composer = Composer(launcher.config, cast(Any, launcher.hydra_context.config_loader))
-    with planning_lock(Path(str(launcher.config.results))):
-        jobs = make_plan(job_overrides, composer, options, show_progress=False)
-        to_run = [job for job in jobs if job.action is Action.RUN]
-        queue_runs(to_run)
+    results = Path(str(launcher.config.results))
+    with queue_lock(results):
+        with planning_lock(results):
+            jobs = make_plan(job_overrides, composer, options, show_progress=False)
+            to_run = [job for job in jobs if job.action is Action.RUN]
+            queue_runs(to_run)
+            if to_run:
+                launcher.submit(to_run, options)
         if to_run:
-            launcher.submit(to_run, options)
-    if to_run:
-        launcher.finish(options)
+            launcher.finish(options)
     numbered = enumerate(jobs, start=first_number)
     return [_returned(job, number, options.objective, launcher) for number, job in numbered]
 
