@@ -1,7 +1,7 @@
 """Killed, stopped, doubled: a run ends with the bits of the unbroken one."""
 
+import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -66,20 +66,22 @@ def unbroken(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_killed_at_random_steps_it_ends_with_the_same_bits(unbroken, tmp_path):
-    draw = random.Random(7)
-    for step in sorted(draw.sample(range(1, 29), 3)):
-        process = start("vqx.train", *LONG, cwd=tmp_path)
-        wait_for_step(process, tmp_path / "results", step)
-        time.sleep(draw.random() * 0.02)  # with a checkpoint a step, often amid writing one
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    resumed = run("vqx.train", *LONG, cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert "resuming at step" in resumed.stdout
-    assert_equal_runs(only_run(tmp_path / "results"), unbroken)
-    leftovers = list(only_run(tmp_path / "results").rglob("*.tmp"))
-    assert leftovers == []
+def test_ended_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+    """Twenty kills and some stop signals, anywhere between a start and its end."""
+    program = [sys.executable, "-m", "tests.killing", str(tmp_path), "7", "20"]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(program, cwd=root, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["ends"]["SIGKILL"] >= 20
+    for number in range(summary["rounds"]):
+        log = (tmp_path / str(number) / "log.txt").read_text()
+        ours = only_run(tmp_path / str(number))
+        assert (ours / "result.json").exists(), log
+        assert_equal_runs(ours, only_run(tmp_path / "unbroken"))
+        lines = [(line["kind"], line["step"]) for line in lines_of(ours)]
+        assert len(lines) == len(set(lines))
+        assert list(ours.rglob("*.tmp")) == []
 
 
 # Both players at work, with LeCam's averages and R1 between its due steps.
