@@ -68,8 +68,8 @@ def _kill_job_processes(folder: Path) -> None:
 
 def test_two_timeouts_and_as_many_requeues(cluster, tmp_path, undisturbed):
     """A minute's limit for a run of two: Slurm's signal comes early, the run comes back twice."""
-    limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=30")
-    code, output = sweep(cluster, tmp_path, "seed=0", "wait=true", *limits, pause=2.0)
+    limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10")
+    code, output = sweep(cluster, tmp_path, "seed=0", "wait=true", *limits, pause=2.2)
     assert code == 0, output
     (folder,) = folders(tmp_path).values()
     assert_as_undisturbed({0: folder}, undisturbed)
