@@ -106,6 +106,14 @@ def test_a_trial_whose_run_is_done_is_not_trained_again(tmp_path: Path) -> None:
     assert all(value is not None for _, value in _trials(tmp_path))
 
 
+def test_a_lost_trial_is_tried_again_whatever_the_sampler_draws(tmp_path: Path) -> None:
+    one = ("hydra.sweeper.n_trials=1", "hydra.sweeper.sampler.seed=null")
+    assert _search(tmp_path, *one, KILL_AT="1").returncode == -9
+    assert _search(tmp_path, *one).returncode == 0
+    first, second = _trained(tmp_path)
+    assert first == second
+
+
 @pytest.mark.slow
 def test_failed_trials_are_told_and_a_hopeless_search_stops(tmp_path: Path) -> None:
     some = _search(tmp_path, "hydra.sweeper.n_trials=4", FAIL_ABOVE="1e-2")

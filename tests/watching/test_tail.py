@@ -1,6 +1,7 @@
 """The last lines of a growing metrics.jsonl, against reading all of it."""
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def test_it_sees_what_the_whole_file_says(tmp_path: Path) -> None:
             replacement = tmp_path / "new"
             replacement.write_text("".join(kept))
             replacement.replace(path)
+        elif action < 0.2:
+            os.truncate(path, len(path.read_bytes().split(b"\n")[0]))
+            with path.open("a") as file:
+                file.write("\n" if path.stat().st_size else "")
+            tail.update()
         for _ in range(draws.randrange(4)):
             step += 1
             record = {"kind": draws.choice(["train", "evaluate"]), "step": step, "x": "é" * step}
