@@ -9,6 +9,7 @@ import pytest
 from tests.commands import environment
 from vqx.config import conf_dir
 from vqx.errors import ConfigError
+from vqx.sweeps.naming import sweep_name
 from vqx.sweeps.planned import Action
 from vqx.sweeps.view import sweep_jobs
 
@@ -120,3 +121,10 @@ plan_table("x", sweep_jobs(["quantizer=fsq,vq"]), width=80)
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, env=environment())
+
+
+def test_a_sweeps_name_is_its_files_or_what_was_typed_options_aside():
+    assert sweep_name(["seed=0", "+sweeps=swasun", "plan=true"]) == "swasun"
+    typed = ["quantizer=fsq,vq", "seed=0,1"]
+    same = [*reversed(typed), "retry=failed", "wait=true"]
+    assert sweep_name(same) == sweep_name(typed) != sweep_name(typed[:1])
