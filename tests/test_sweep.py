@@ -1,10 +1,10 @@
-"""Sweeps: what is planned has a folder before it runs, and rows are those Hydra will start."""
+"""Sweeps as commands: planned before anything runs, each run once, and an account at the end."""
 
 import math
 
 import pytest
 
-from tests.commands import TINY, result_of, run, start, status_of
+from tests.commands import TINY, only_run, result_of, run, start, status_of
 from vqx.config import conf_dir
 
 
@@ -26,22 +26,52 @@ def test_runs_that_have_not_started_are_queued_and_reported(tmp_path):
         process.wait()
 
 
-def test_a_refused_run_leaves_no_queued_ghost(tmp_path):
-    swept = run("vqx.train", "-m", "trainer.batch_size=0", "seed=0,1", *TINY, cwd=tmp_path)
-    assert swept.returncode == 1
-    assert swept.stderr.count("trainer.batch_size must be at least 1") >= 2
-    orphan = run("vqx.train", "-m", "+experimnt=x", "seed=0,1", *TINY, cwd=tmp_path)
-    assert orphan.returncode == 1
-    folders = [path for path in (tmp_path / "results/runs").iterdir() if path.is_dir()]
-    assert "queued" not in [status_of(folder)["state"] for folder in folders]
-
-
-def test_a_sweep_with_a_misspelt_choice_writes_nothing(tmp_path):
+def test_a_sweep_with_a_mistake_in_one_job_writes_nothing(tmp_path):
     swept = run("vqx.train", "-m", "quantizer=fsq,nosuch", "seed=0,1", *TINY, cwd=tmp_path)
     assert swept.returncode == 1
-    assert "there is no quantizer=nosuch" in swept.stderr
-    folders = [p for p in (tmp_path / "results").glob("runs/*") if p.is_dir()]
-    assert folders == []
+    (line,) = swept.stderr.splitlines()
+    assert line.startswith("vqx: there is no quantizer=nosuch")
+    assert line.endswith("(jobs 3, 4 of 4); nothing was started")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_writes_nothing(tmp_path):
+    planned = run("vqx.train", "-m", "quantizer=fsq,vq", *TINY, "plan=true", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.splitlines()[1].endswith("quantizer=fsq")
+    assert ": 2 jobs: 2 to run" in planned.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("launcher", ["serial", "basic"])
+def test_one_failing_row_costs_the_others_nothing(tmp_path, launcher):
+    command = ("-m", "trainer.batch_size=0,8", *TINY, f"hydra/launcher={launcher}")
+    swept = run("vqx.train", *command, cwd=tmp_path)
+    assert swept.returncode == 1
+    assert "Error executing job" not in swept.stdout + swept.stderr
+    assert swept.stderr.count("trainer.batch_size must be at least 1") == 1
+    assert swept.stdout.splitlines()[-2].endswith(": 1 done, 1 failed")
+    assert swept.stdout.splitlines()[-1].lstrip().startswith("failed: ")
+    again = run("vqx.train", *command, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "2 jobs: 1 done, 1 failed (retry=failed runs it again)" in again.stdout
+    assert again.stderr == ""  # nothing was tried again
+    retried = run("vqx.train", *command, "retry=failed", cwd=tmp_path)
+    assert "2 jobs: 1 to run, 1 done" in retried.stdout
+    assert "trainer.batch_size must be at least 1" in retried.stderr
+
+
+def test_two_sweeps_that_share_a_run_train_it_once(tmp_path):
+    first = run("vqx.train", "-m", "quantizer=fsq", "seed=0,0", *TINY, cwd=tmp_path)
+    assert "2 jobs: 1 to run, 1 duplicate" in first.stdout, first.stderr
+    assert first.stdout.count("starting: ") == 1
+    result = only_run(tmp_path / "results") / "result.json"
+    before = result.stat().st_mtime_ns
+    second = run("vqx.train", "-m", "quantizer=fsq,vq", *TINY, cwd=tmp_path)
+    assert "2 jobs: 1 to run, 1 done" in second.stdout, second.stderr
+    assert second.stdout.count("starting: ") == 1
+    assert second.returncode == 0
+    assert result.stat().st_mtime_ns == before
 
 
 @pytest.mark.slow

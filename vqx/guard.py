@@ -92,7 +92,9 @@ def explain(error: Exception) -> str:
         return _unknown_option(match[2])
     if "Missing mandatory value" in text and (match := re.search(r"full_key: ([\w.]+)", text)):
         return f"'{match[1]}' has no default: give it as {match[1]}=..."
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    said = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    typed = getattr(error, "override", None)  # of what Hydra's parser cannot read
+    return f"cannot read '{typed}': {said}" if isinstance(typed, str) else said
 
 
 def _unknown_choice(group: str, choice: str) -> str:

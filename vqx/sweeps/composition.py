@@ -12,7 +12,7 @@ from vqx.guard import check_root_keys
 from vqx.sweeps.options import without_options
 
 if TYPE_CHECKING:
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
@@ -22,9 +22,11 @@ class Composer:
 
     # Hydra has no public way to apply overrides to what it composed; hydra-core is pinned.
 
-    def __init__(self, config: "DictConfig", loader: "ConfigLoaderImpl") -> None:
+    def __init__(self, config: "DictConfig", loader: "ConfigLoader") -> None:
+        from hydra._internal.config_loader_impl import ConfigLoaderImpl
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
+        assert isinstance(loader, ConfigLoaderImpl)
         self._config = config
         self._loader = loader
         self._parser = OverridesParser.create()

@@ -1,7 +1,7 @@
 """The jobs of a sweep: a grid, keys in step, listed rows, and what is typed on top of them.
 
-Jobs are the product of each parameter of the grid, each zip, and the rows, in the order in which
-they stand; what stands last changes fastest.
+Jobs are the product of each parameter of the grid, each zip, the rows, and what is typed, in this
+order; the last changes fastest.
 """
 
 import shlex
@@ -85,8 +85,7 @@ def expand(
     factors: list[_Factor] = []
     for factor in grid:
         same = [key for key, other in on_top.items() if other.names == factor.names]
-        kept = [] if factor.names & replaced else [factor]
-        factors += [on_top.pop(key) for key in same] or kept  # typed, in its place
+        factors += [on_top.pop(key) for key in same] or [factor]  # typed, in its place
     factors += [left for _, left in zipped] + ([union[1]] if rows else [])
     choices = [factor.alternatives for factor in (*factors, *on_top.values())]
     return [[text for part in job for text in part] for job in product(*choices)]
@@ -178,7 +177,7 @@ class _Reader:
         try:
             (override,) = self._parser.parse_overrides([word])
         except HydraException as error:
-            raise ConfigError(f"{place}: cannot read '{word}': {explain(error)}") from error
+            raise ConfigError(f"{place}: {explain(error)}") from error
         name = override.key_or_group
         if name in OPTION_NAMES:
             raise ConfigError(f"{place}: '{name}' is the whole sweep's: set it at the file's root")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vqx.errors import RunLocked, VqxError
+from vqx.errors import RunLocked, TakenOver, VqxError
 from vqx.runs.configuration import write_configuration
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder
@@ -27,9 +27,9 @@ def queue_runs(jobs: Sequence[PlannedJob]) -> None:
             _queue(job.folder, job.config, job.overrides)
             continue
         try:
-            with RunLock(job.folder.path):
-                _queue(job.folder, job.config, job.overrides)
-        except RunLocked:
+            with RunLock(job.folder.path) as lock:
+                _queue(replace(job.folder, claim=lock.claim), job.config, job.overrides)
+        except (RunLocked, TakenOver):
             continue
 
 
@@ -47,4 +47,4 @@ def _queue(folder: RunFolder, config: Mapping[str, Any], overrides: Sequence[str
     folder.submission.unlink(missing_ok=True)  # whatever had it before is gone
     # No waiting for the disk, a thousand times: what a power cut loses is planned again.
     write_configuration(folder, config, overrides=overrides, durable=False)
-    write_json_atomic(folder.status, status.to_json(), durable=False)
+    write_json_atomic(folder.status, status.to_json(), check=folder.check, durable=False)

@@ -23,13 +23,13 @@ from vqx.sweeps.summary import refusals, summary_lines
 from vqx.sweeps.table import plan_table
 
 if TYPE_CHECKING:
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.config_loader import ConfigLoader
     from hydra.plugins.launcher import Launcher
     from omegaconf import DictConfig
 
 
 def composed_jobs(
-    config: "DictConfig", loader: "ConfigLoaderImpl", *, show_progress: bool
+    config: "DictConfig", loader: "ConfigLoader", *, show_progress: bool
 ) -> list[PlannedJob]:
     """The jobs of the multirun `config`, composed but not looked up in their folders yet."""
     from omegaconf import OmegaConf
@@ -54,7 +54,7 @@ def options_of(config: "DictConfig") -> SweepOptions:
     return SweepOptions.from_config({str(key): value for key, value in plain.items()})
 
 
-def run_sweep(config: "DictConfig", loader: "ConfigLoaderImpl", launcher: "Launcher") -> int:
+def run_sweep(config: "DictConfig", loader: "ConfigLoader", launcher: "Launcher") -> int:
     """Plan, start and account for a sweep; returns the exit code.
 
     Raises ConfigError, before anything is written, when a job cannot be run as written.
