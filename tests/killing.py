@@ -1,8 +1,9 @@
 """Ends a tiny run again and again at random moments, and prints what was done to it.
 
 `python -m tests.killing PLACE SEED KILLS`: one run that nothing disturbs in PLACE/unbroken, and in
-PLACE/0, PLACE/1, ... the same one, ended up to seven times before it may finish. Every start is a
-fork of this process, which has imported everything: a start takes a fraction of a second.
+PLACE/0, PLACE/1, ... the same one, ended up to seven times before it may finish; in PLACE/frozen
+one whose owners freeze, are taken over by another host, and thaw. Every start is a fork of this
+process, which has imported everything: a start takes a fraction of a second.
 """
 
 import json
@@ -11,12 +12,14 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
 import torch
 
 import vqx.data
+from tests.runs.starters import act_as_host
 from tests.trained import configured
 from vqx.errors import Interrupted
 from vqx.training import rank
@@ -33,6 +36,7 @@ RUN = (
     "trainer.device=cpu",
 )
 ENDS_A_RUN = 7
+STALE = 1.0
 
 
 def spare_what_is_not_ended() -> None:
@@ -48,8 +52,11 @@ def spare_what_is_not_ended() -> None:
     vqx.data.photos = photos
 
 
-def start(results: Path) -> int:
-    """A process that goes on with the run in `results`; its output goes to results/log.txt."""
+def start(results: Path, *, host: str | None = None) -> int:
+    """A process that goes on with the run in `results`; its output goes to results/log.txt.
+
+    On a `host` it sees no locks of other hosts, and takes a silence of STALE seconds for death.
+    """
     config, folder = configured(results, *RUN)
     results.mkdir(parents=True, exist_ok=True)
     if child := os.fork():
@@ -59,10 +66,14 @@ def start(results: Path) -> int:
         log = os.open(results / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        if host is not None:
+            act_as_host(host, stale=STALE)
         run_training(config, folder, overrides=RUN)
         code = 0
     except Interrupted as error:
         code = 128 + error.signal_number
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -92,6 +103,27 @@ def ended_at_random(results: Path, draw: random.Random, seconds: float, left: in
     return done
 
 
+def frozen_at_random(results: Path, draw: random.Random, seconds: float) -> list[int]:
+    """Exit codes of owners that froze, were taken over while they slept, and thawed meanwhile.
+
+    The last host to take the run over finishes it.
+    """
+    sleepers: list[int] = []
+    for host in "abc":
+        child = start(results, host=host)
+        if wait_until(child, time.monotonic() + draw.uniform(0.3, 0.8) * seconds) is not None:
+            return []
+        os.kill(child, signal.SIGSTOP)
+        sleepers.append(child)
+        time.sleep(STALE + 0.2)
+    last = start(results, host="d")
+    time.sleep(draw.uniform(0.2, 0.6) * seconds)
+    for child in sleepers:
+        os.kill(child, signal.SIGCONT)
+    ended = [wait_until(child, time.monotonic() + 60) for child in (*sleepers, last)]
+    return [-1 if code is None else code for code in ended]
+
+
 def main() -> None:
     """See the module."""
     place, seed, kills = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -109,7 +141,8 @@ def main() -> None:
     while done["SIGKILL"] < kills:
         done += ended_at_random(place / str(rounds), draw, seconds, kills)
         rounds += 1
-    print(json.dumps({"ends": done, "rounds": rounds, "seconds": seconds}))
+    frozen = frozen_at_random(place / "frozen", draw, seconds)
+    print(json.dumps({"frozen": frozen, "ends": done, "rounds": rounds, "seconds": seconds}))
 
 
 if __name__ == "__main__":

@@ -67,16 +67,18 @@ def unbroken(tmp_path_factory):
 
 @pytest.mark.slow
 def test_ended_at_random_moments_it_ends_with_the_same_bits(tmp_path):
-    """Twenty kills and some stop signals, anywhere between a start and its end."""
+    """Twenty kills, some stop signals and freezes, anywhere between a start and its end."""
     program = [sys.executable, "-m", "tests.killing", str(tmp_path), "7", "20"]
     root = Path(__file__).parent.parent
     done = subprocess.run(program, cwd=root, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["ends"]["SIGKILL"] >= 20
-    for number in range(summary["rounds"]):
-        log = (tmp_path / str(number) / "log.txt").read_text()
-        ours = only_run(tmp_path / str(number))
+    # Who was taken over while it slept ends with an error, and the last one finishes.
+    assert summary["frozen"] == [1, 1, 1, 0], (tmp_path / "frozen" / "log.txt").read_text()
+    for name in (*map(str, range(summary["rounds"])), "frozen"):
+        log = (tmp_path / name / "log.txt").read_text()
+        ours = only_run(tmp_path / name)
         assert (ours / "result.json").exists(), log
         assert_equal_runs(ours, only_run(tmp_path / "unbroken"))
         lines = [(line["kind"], line["step"]) for line in lines_of(ours)]
