@@ -15,7 +15,10 @@ from vqx.sweeps.ending import end_interrupted, on_sigterm, stop_with_pool
 
 @dataclass(frozen=True)
 class StandIn:
-    """Runs for `seconds`, or until told to stop, and ends as `end` says: done, raise, die."""
+    """Runs for `seconds`, or until told to stop, and ends as `end` says: done, raise, die.
+
+    With `slow` it takes two seconds more to stop.
+    """
 
     folder: Path
     seconds: float = 0.2
@@ -35,6 +38,7 @@ class StandIn:
                 if self.end == "die":
                     os.kill(os.getpid(), signal.SIGKILL)
         except Interrupted as error:
+            time.sleep(2.0 if self.end == "slow" else 0.0)
             end_interrupted(error.signal_number)
         wanted = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
         record = {

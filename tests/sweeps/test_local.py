@@ -73,14 +73,14 @@ def folders(tmp_path, count):
 
 def test_jobs_share_slots_and_leave_each_other_alone(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    places = folders(tmp_path, 5)
-    ends = ["done", "raise", "die", "done", "done"]
+    places = folders(tmp_path, 6)
+    ends = ["raise", "die", "done", "done", "done", "done"]
     calls = [StandIn(f.path, seconds=0.3, end=e) for f, e in zip(places, ends, strict=True)]
     cores = sorted(os.sched_getaffinity(0))
     slots = [Slot(("0",), tuple(cores[:1])), Slot(("1",), tuple(cores[-1:]))]
     pool = Pool(slots, tmp_path / "results/runs/.submitit/x", sweep="x")
-    assert pool.run(calls, ranks=[1] * 5, variables={}) == 0
-    done = [json.loads(result_of(places[n].path)["where"]) for n in (0, 3, 4)]
+    assert pool.run(calls, ranks=[1] * 6, variables={}) == 0
+    done = [json.loads(result_of(places[n].path)["where"]) for n in range(2, 6)]
     for record in done:
         number = int(record["CUDA_VISIBLE_DEVICES"])
         assert record["cores"] == [cores[0 if number == 0 else -1]]
@@ -90,11 +90,11 @@ def test_jobs_share_slots_and_leave_each_other_alone(tmp_path, capsys, monkeypat
     }
     for own in spans.values():
         assert all(a[1] <= b[0] for a, b in pairwise(own))
-    assert status_of(places[1].path)["message"] == "ZeroDivisionError: by zero"
-    assert "killed by signal 9" in status_of(places[2].path)["message"]
+    assert status_of(places[0].path)["message"] == "ZeroDivisionError: by zero"
+    assert "killed by signal 9" in status_of(places[1].path)["message"]
     said = capsys.readouterr().out
-    assert "start 5 of 5 on GPU " in said
-    assert "5 of 5 over: " in said
+    assert "start 6 of 6 on GPU " in said
+    assert "6 of 6 over: " in said
     assert "(eta " in said
 
 
@@ -104,9 +104,11 @@ from pathlib import Path
 from tests.sweeps.stand_in_job import StandIn
 from vqx.sweeps.pool import Pool
 from vqx.sweeps.slots import Slot
+ENDS = ["slow", "done", "done"]
 folders = [Path(word) for word in sys.argv[1:]]
 pool = Pool([Slot((), (0,))] * 2, folders[0].parent / ".submitit", sweep="x")
-sys.exit(pool.run([StandIn(f, seconds=100.0) for f in folders], ranks=[1] * 9, variables={}))
+calls = [StandIn(folder, 100.0, end) for folder, end in zip(folders, ENDS)]
+sys.exit(pool.run(calls, ranks=[1] * 3, variables={}))
 """
 
 
@@ -136,6 +138,8 @@ def test_ctrl_c_lets_running_jobs_save_and_starts_no_more(tmp_path):
     assert "2 running jobs save first" in said
     states = [status_of(folder.path)["state"] for folder in places]
     assert states == ["interrupted", "interrupted", "queued"]
+    message = status_of(places[1].path)["message"]
+    assert message == "stopped before its first step"  # by the pool's signal, not the terminal's
 
 
 def test_jobs_of_a_killed_pool_end_and_save(tmp_path):
