@@ -93,6 +93,10 @@ class SlurmLauncher(PlannedLauncher, StockLauncher):
         """Hand the jobs to sbatch, and note in each folder what became of it."""
         self._submitter.submit(jobs, options)
 
+    def adopt(self, jobs: "Sequence[PlannedJob]") -> None:
+        """Wait for these jobs too, which an earlier command handed to Slurm."""
+        self._submitter.adopt(jobs)
+
     def finish(self, options: "SweepOptions") -> None:
         """Say how to watch the jobs, or wait for them."""
         self.detached = not options.wait

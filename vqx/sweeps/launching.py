@@ -39,6 +39,10 @@ class PlannedLauncher(Launcher):
     def submit(self, jobs: "Sequence[PlannedJob]", options: "SweepOptions") -> None:
         """Take on jobs whose folders hold their configuration and say `queued`."""
 
+    def adopt(self, jobs: "Sequence[PlannedJob]") -> None:
+        """Also wait for jobs of the sweep that were submitted before, where that can be done."""
+        return
+
     @abstractmethod
     def finish(self, options: "SweepOptions") -> None:
         """Run what was submitted, or say how to watch it; what became of it is in the folders."""

@@ -39,7 +39,10 @@ def launch_for_search(
             queue_runs(to_run)
             if to_run:
                 launcher.submit(to_run, options)
-        if to_run:
+        # A search that was started again waits for the trials that its last start submitted.
+        elsewhere = [job for job in jobs if job.action in (Action.RUNNING, Action.WAITING)]
+        if to_run or elsewhere:
+            launcher.adopt(elsewhere)
             launcher.finish(options)
     numbered = enumerate(jobs, start=first_number)
     return [_returned(job, number, options.objective, launcher) for number, job in numbered]

@@ -13,7 +13,7 @@ from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import PlannedJob
 from vqx.sweeps.resources import Partition, Resources, partition_of, resources_of
 from vqx.sweeps.slurm import max_array_size
-from vqx.sweeps.submission import Submission, write_submission
+from vqx.sweeps.submission import Submission, read_submission, write_submission
 from vqx.sweeps.waiting import Submitted, print_failures, wait_for
 
 # The rest goes to submitit by the name that it has there.
@@ -32,6 +32,15 @@ class Submitter:
         self._options = options
         self._searchpath = searchpath
         self.submitted: list[Submitted] = []
+        self._adopted: list[Submitted] = []
+
+    def adopt(self, jobs: Sequence[PlannedJob]) -> None:
+        """Wait for these too if asked to: jobs of the sweep that are in Slurm already."""
+        for job in jobs:
+            assert job.folder is not None
+            before = read_submission(job.folder)
+            if before is not None and before.launcher == "slurm":
+                self._adopted.append(Submitted(job.folder, before.job_id, Path(before.log)))
 
     def submit(self, jobs: Sequence[PlannedJob], sweep: SweepOptions) -> None:
         """Call sbatch for all jobs; each folder then holds its submission.
@@ -60,18 +69,19 @@ class Submitter:
         Ctrl-C while waiting leaves the jobs running.
         """
         submitted, self.submitted = self.submitted, []
-        if not submitted:
-            return
-        ids = ", ".join(dict.fromkeys(one.job_id.split("_")[0] for one in submitted))
-        count = f"{len(submitted)} job{'s' * (len(submitted) > 1)}"
-        print(f"submitted {count} to Slurm: {ids}\nlogs: {submitted[0].log.parent}")
+        adopted, self._adopted = self._adopted, []
+        if submitted:
+            print(f"submitted {_counted(submitted)}\nlogs: {submitted[0].log.parent}")
         if not sweep.wait:
             print(_HOW_TO_GO_ON, flush=True)
             return
+        if adopted:
+            print(f"submitted before: {_counted(adopted)}")
+        awaited = [*submitted, *adopted]
         try:
-            print_failures(submitted, wait_for(submitted))
+            print_failures(awaited, wait_for(awaited))
         except KeyboardInterrupt:
-            print(f"\nthe jobs go on: {ids}\n{_HOW_TO_GO_ON}", flush=True)
+            print(f"\nleft running: {_counted(awaited)}\n{_HOW_TO_GO_ON}", flush=True)
             raise
 
     def _arrays(self, jobs: Sequence[PlannedJob]) -> list[tuple[Resources, list[PlannedJob]]]:
@@ -178,6 +188,12 @@ class Submitter:
         ids = sorted({one.job_id.split("_")[0] for one in self.submitted}, key=int)
         stays = f"; submitted before and left there: {', '.join(ids)}" if ids else ""
         return VqxError(f"Slurm refused {len(refused)} jobs: {reason}{stays}")
+
+
+def _counted(jobs: Sequence[Submitted]) -> str:
+    """How many jobs, and the ids of their arrays."""
+    ids = ", ".join(dict.fromkeys(one.job_id.split("_")[0] for one in jobs))
+    return f"{len(jobs)} job{'s' * (len(jobs) > 1)} to Slurm: {ids}"
 
 
 def _reason(error: Exception) -> str:

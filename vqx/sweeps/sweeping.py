@@ -92,17 +92,20 @@ def _start(
             print("\n".join(summary_lines(name, jobs)), flush=True)
             to_run = [job for job in jobs if job.action is Action.RUN]
             queue_runs(to_run)
+            elsewhere = [j for j in jobs if j.action in (Action.RUNNING, Action.WAITING)]
+            at_work = to_run or (options.wait and elsewhere)
             if ours and to_run:
                 ours.submit(to_run, options)
         try:
-            if ours and to_run:
+            if ours and at_work:
+                ours.adopt(elsewhere)
                 ours.finish(options)
             elif to_run:
                 launcher.launch([list(job.overrides) for job in to_run], initial_job_idx=0)
         except Exception:
             _show_account(name, jobs)
             raise
-    if ours and to_run and ours.detached:
+    if ours and at_work and ours.detached:
         return 0  # its jobs may not have begun
     return exit_code(_show_account(name, jobs))
 
