@@ -229,3 +229,20 @@ def test_readers_agree_with_starters(tmp_path: Path) -> None:
         else:
             with RunLock(folder):
                 pass
+
+
+def test_a_starter_that_read_an_old_list_finds_its_number_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was slow: others claimed, left, and cleaned up the number that it wants."""
+    old = claimed(tmp_path, number=1, age=1000)
+    read = newest_claim(tmp_path)
+    old.unlink()
+    claimed(tmp_path, number=9, pid=99)
+    monkeypatch.setattr(ownership, "newest_claim", lambda folder: read)
+    with pytest.raises(RunLocked, match="taken by another process at this moment"):
+        claim(tmp_path)
+    monkeypatch.undo()
+    found = owner(tmp_path)
+    assert found is not None
+    assert found.pid == 99

@@ -35,8 +35,13 @@ signal.signal(signal.SIGUSR2, requeue)
 folder = RunFolder(Path(sys.argv[1]))
 with StopRequest() as stop, Heartbeat(folder, steps=9) as heartbeat:
     stop.when_overdue = lambda message: heartbeat.end(State.INTERRUPTED, message)
-    if os.fork() == 0:  # a loader's worker: the signals that end it are its own
+    worker = os.fork()
+    if worker == 0:
         time.sleep(60)
+    if how == "worker":  # the signals that end a loader's worker are its own
+        time.sleep(0.1)
+        os.kill(worker, signal.SIGTERM)
+        time.sleep(1.5)
     print("ready", flush=True)
     if how == "stuck":
         stuck()
@@ -48,6 +53,10 @@ with StopRequest() as stop, Heartbeat(folder, steps=9) as heartbeat:
         stop.call_previous()
     finally:
         print("left in time", flush=True)
+        if how == "slow":
+            stop.__exit__(None, None, None)
+            time.sleep(1.5)
+            print("still there", flush=True)
 """
 
 
@@ -86,13 +95,15 @@ def test_a_stuck_process_requeues_and_ends(
     assert "the last checkpoint counts" in status["message"]
 
 
+@pytest.mark.parametrize("how", ["worker", "slow"])
 def test_one_that_leaves_in_time_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    code, output, _ = ended(tmp_path, "quick", signal.SIGUSR2, monkeypatch)
+    code, output, _ = ended(tmp_path, how, signal.SIGUSR2, monkeypatch)
     assert code == 255  # the handler's own
     assert output.count("requeued after 12") == 1
     assert "left in time" in output
+    assert ("still there" in output) == (how == "slow")
     assert json.loads((tmp_path / "status.json").read_text())["message"] == "saved"
 
 

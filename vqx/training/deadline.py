@@ -52,7 +52,8 @@ class Deadline:
     def cancel(self) -> None:
         """Listen no more: the process leaves in good order."""
         signal.set_wakeup_fd(self._before)
-        self._wake.close()  # the listener reads the end
+        self._wake.shutdown(socket.SHUT_RDWR)  # closing would do nothing while a worker has a copy
+        self._wake.close()
 
     def _forget(self) -> None:
         """In a forked child, a loader's worker: the signals it gets are not its parent's."""
