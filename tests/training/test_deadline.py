@@ -16,6 +16,7 @@ from vqx.training.deadline import stop_seconds
 # `stuck` blocks without ever coming back to Python, as a collective of a lost rank does.
 PROGRAM = """
 import ctypes, os, signal, sys, time
+from contextlib import ExitStack
 from pathlib import Path
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat, State
@@ -30,10 +31,16 @@ def stuck():
     ctypes.CDLL(None).pthread_mutex_lock(mutex)
     ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
+def stay():
+    if how == "slow":
+        time.sleep(1.5)
+        print("still there", flush=True)
+
 how = sys.argv[2]
 signal.signal(signal.SIGUSR2, requeue)
 folder = RunFolder(Path(sys.argv[1]))
-with StopRequest() as stop, Heartbeat(folder, steps=9) as heartbeat:
+with ExitStack() as last, StopRequest() as stop, Heartbeat(folder, steps=9) as heartbeat:
+    last.callback(stay)
     stop.when_overdue = lambda message: heartbeat.end(State.INTERRUPTED, message)
     worker = os.fork()
     if worker == 0:
@@ -53,10 +60,6 @@ with StopRequest() as stop, Heartbeat(folder, steps=9) as heartbeat:
         stop.call_previous()
     finally:
         print("left in time", flush=True)
-        if how == "slow":
-            stop.__exit__(None, None, None)
-            time.sleep(1.5)
-            print("still there", flush=True)
 """
 
 
