@@ -15,6 +15,7 @@ BENCHMARKS = {
     "quantizers": "time and memory of every quantizer beside vector-quantize-pytorch",
     "models": "time and memory of an optimizer step of every model and loss",
     "planning": "seconds to plan a sweep, beside Hydra's own composition of its jobs",
+    "launchers": "seconds before a job's first step and after its last, by launcher",
     "collapse": "how much of a codebook is in use after training, by method",
 }
 
