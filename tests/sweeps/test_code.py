@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.planned_jobs import planned
+from vqx.sweeps import code
 from vqx.sweeps.calls import variables_for
 from vqx.sweeps.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
 from vqx.sweeps.options import SweepOptions
@@ -25,7 +26,13 @@ def own(tmp_path, monkeypatch):
     (tmp_path / "other.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    return tmp_path
+    yield tmp_path
+    forget_files()
+
+
+def forget_files():
+    """As a process that starts now would: it reads each file once."""
+    code._own_digests.cache_clear()
 
 
 CONFIG = {"model": {"_target_": "mine.Model", "inner": [{"_target_": "torch.nn.Linear"}]}}
@@ -46,6 +53,8 @@ def test_changes_are_named_by_file(own, tmp_path):
     (own / "sizes.py").write_text("WIDTH = 2\n")
     (own / "mine/more.py").write_text("")
     (own / "other.py").write_text("not mine\n")
+    assert code_fingerprint(CONFIG).digest == before.digest
+    forget_files()
     now = code_fingerprint(CONFIG)
     assert now.digest != before.digest
     assert now.changes_since(before) == ["mine/more.py (new)", "sizes.py"]

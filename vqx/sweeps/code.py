@@ -59,11 +59,8 @@ def digest_of(content: bytes) -> str:
 
 
 def code_fingerprint(config: Mapping[str, Any]) -> Fingerprint:
-    """The code that a run of the plain configuration `config` would use now."""
-    files = dict(_package_digests())
-    for name, path in own_modules(config).items():
-        files[name] = digest_of(path.read_bytes())
-    return Fingerprint(files)
+    """The code that a run of the plain configuration `config` uses; read once a process."""
+    return Fingerprint({**_package_digests(), **_own_digests(_top_names(config))})
 
 
 def save_fingerprint(fingerprint: Fingerprint, place: Path) -> None:
@@ -104,8 +101,23 @@ def _package_digests() -> dict[str, str]:
 
 def own_modules(config: Mapping[str, Any]) -> dict[str, Path]:
     """The user's source files that `_target_`s name, with what they import of the same kind."""
+    return _files_of(_top_names(config))
+
+
+@cache
+def _own_digests(tops: tuple[str, ...]) -> dict[str, str]:
+    return {name: digest_of(path.read_bytes()) for name, path in _files_of(tops).items()}
+
+
+def _top_names(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Top-level modules and packages that `_target_`s name."""
+    return tuple(sorted({target.split(".")[0] for target in _targets(config)}))
+
+
+def _files_of(tops: tuple[str, ...]) -> dict[str, Path]:
+    """Source files of those of `tops` that are the user's own, and of what these import."""
     found: dict[str, Path] = {}
-    waiting = sorted({target.split(".")[0] for target in _targets(config)})
+    waiting = list(tops)
     seen: set[str] = set()
     while waiting:
         top = waiting.pop()
