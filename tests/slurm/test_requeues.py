@@ -69,11 +69,15 @@ def _kill_job_processes(folder: Path) -> None:
 def test_two_timeouts_and_as_many_requeues(cluster, tmp_path, undisturbed):
     """A minute's limit for a run of two: Slurm's signal comes early, the run comes back twice."""
     limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10")
-    code, output = sweep(cluster, tmp_path, "seed=0", "wait=true", *limits, pause=2.2)
+    recorded = ("logger=wandb", "logger.mode=offline")
+    code, output = sweep(cluster, tmp_path, "seed=0", "wait=true", *limits, *recorded, pause=2.2)
     assert code == 0, output
     (folder,) = folders(tmp_path).values()
     assert_as_undisturbed({0: folder}, undisturbed)
     assert sessions(folder) >= 3
+    starts = [path.name.rsplit("-", 1)[1] for path in folder.glob("wandb/offline-run-*")]
+    assert len(starts) >= 3
+    assert set(starts) == {folder.name.rsplit("-", 1)[1]}  # wandb's id is the run's signature
 
 
 def test_the_end_of_patience_still_requeues(cluster, tmp_path, undisturbed):
