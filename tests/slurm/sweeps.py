@@ -27,8 +27,10 @@ def start(
     cluster: Cluster, cwd: Path, *words: str, pause: float = 0.0, launcher: tuple[str, ...] = SLURM
 ) -> subprocess.Popen[str]:
     """Start `python -m vqx.train -m RUN WORDS` in `cwd`; every step then sleeps `pause` seconds."""
+    flags = [word for word in words if word.startswith("--")]  # Hydra wants them first
+    overrides = [word for word in words if not word.startswith("--")]
     return subprocess.Popen(
-        command("vqx.train", "-m", *launcher, *RUN, *words),
+        command("vqx.train", "-m", *flags, *launcher, *RUN, *overrides),
         cwd=cwd,
         env={**cluster.environment, PAUSE: str(pause)},
         stdout=subprocess.PIPE,

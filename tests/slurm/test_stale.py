@@ -29,7 +29,7 @@ def _own_quantizer(place: Path) -> tuple[str, ...]:
     (place / "conf_mine/quantizer/mine.yaml").write_text(_OWN)
     source = Path(__file__).with_name("disturbed.py").read_text()
     (place / "mine.py").write_text(source.replace("DisturbedEMA", "MyEMA"))
-    return ("--config-dir", "conf_mine", "quantizer=mine", "quantizer._target_=mine.MyEMA")
+    return ("--config-dir=conf_mine", "quantizer=mine", "quantizer._target_=mine.MyEMA")
 
 
 def _edit(place: Path) -> None:
