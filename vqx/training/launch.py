@@ -57,8 +57,11 @@ def _run(
     stop: StopRequest,
     session: Session | None,
 ) -> int:
-    """Train as the ranks of `place`; the number of a stop signal that came too late, else 0."""
-    told = 0
+    """Train as the ranks of `place`; the number of a stop signal that came too late, else 0.
+
+    The handler that a signal had before, which may requeue the job, is called when the signal has
+    stopped the run, not when the run failed.
+    """
     try:
         if isinstance(place, Node):
             run_ranks(config, folder, place, stop, session)
@@ -67,10 +70,12 @@ def _run(
 
             train_rank(config, folder, place, stop)
     except Interrupted as interrupted:
-        told = interrupted.signal_number
+        if session is not None and (reason := session.failure()):
+            # Slurm ends all tasks of a step in which one failed, by the signal of a preemption.
+            raise VqxError(f"another process of this run failed: {reason}") from interrupted
+        stop.call_previous(interrupted.signal_number)
         raise
-    finally:
-        stop.call_previous(told)
+    stop.call_previous()
     return stop.signal_number
 
 
@@ -93,7 +98,8 @@ def _accounted(folder: RunFolder) -> Iterator[None]:
     except BaseException as error:
         try:
             status = folder.read_status()
-            if status is None or status.state is State.RUNNING:
+            # Interrupted: what a rank said of the signal that ended it because another one failed.
+            if status is None or status.state in (State.RUNNING, State.INTERRUPTED):
                 write_end(folder, state_after(error), first_line(error))
         except (OSError, VqxError) as unwritten:
             error.add_note(f"the final status could not be written either: {unwritten}")
