@@ -58,7 +58,9 @@ def test_edited_while_queued(cluster, tmp_path, stale):
     status = status_of(folder)
     if stale == "refuse":
         assert status["state"] == "failed"
-        assert "mine.py" in status["message"] or "commitment" in status["message"]
+        assert "mine.py" in status["message"]
+        assert "commitment" in status["message"]
+        assert "no longer compose" not in status["message"]
         assert {state for state, _ in cluster.jobs().values()} >= {"FAILED"}
         shutil.rmtree(tmp_path / "conf_mine")
         shutil.rmtree(folder)
