@@ -118,7 +118,12 @@ def test_a_row_is_split_as_a_shell_does(row, job):
         ({"params": {"max_parallel": 2}}, [], "'max_parallel' is the whole sweep's"),
         ({"params": {"hydra.verbose": "true,false"}}, [], "is Hydra's"),
         ({}, ["plan=true,false"], "the whole sweep has one value"),
-        ({}, ["beta=interval(0,1)"], "has no end.*optuna"),
+        ({}, ["beta=interval(0,1)"], "has no end.*hydra/sweeper=search"),
+        ({"rows": []}, [], "rows must be a list of rows such as .* got \\[\\]"),
+        ({"rows": ["seed='1"]}, [], "row 1: cannot split .*quotation"),
+        ({"zip": {"a": []}}, [], "nothing to run: hydra.sweeper.zip.a has no values"),
+        ({"params": {"a": [1, 2]}}, [], "params.a is a list: several values are written"),
+        ({}, ["seed=range(3,0)"], "nothing to run: 'seed=range\\(3,0\\)' has no values"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(sweeper, typed, message):

@@ -52,7 +52,8 @@ def jobs_of(
     _check(isinstance(params, Mapping), "params", "keys with their values", params)
     alike = isinstance(zips, list) and all(isinstance(each, Mapping) for each in zips)
     _check(alike, "zip", "keys with lists of values, or a list of such", zips)
-    _check(isinstance(rows, list), "rows", "a list of rows such as 'quantizer=vq seed=0,1'", rows)
+    rows_given = isinstance(rows, list) and sweeper.get("rows") != []
+    _check(rows_given, "rows", "a list of rows such as 'quantizer=vq seed=0,1'", rows)
     return expand(params, zips, rows, typed, loader=loader)
 
 
@@ -123,6 +124,12 @@ class _Reader:
 
     def grid(self, params: Mapping[str, Any]) -> list[_Factor]:
         """A factor a parameter."""
+        for key, value in params.items():
+            if isinstance(value, list):
+                raise ConfigError(
+                    f"hydra.sweeper.params.{key} is a list: several values are written 'A,B', a "
+                    "list that is one value '[A,B]', both in quotes"
+                )
         words = {str(key): f"{key}={_text(value)}" for key, value in params.items()}
         return [self._read(word, f"params.{key}") for key, word in words.items()]
 
@@ -137,6 +144,8 @@ class _Reader:
                     f"hydra.sweeper.zip: '{first}' has {lengths[first]} values and '{key}' has "
                     f"{length}, but they go in step"
                 )
+            if not length:
+                raise ConfigError(f"nothing to run: hydra.sweeper.zip.{key} has no values")
         kept = [factor for factor in lists.values() if not factor.names & left_out]
         steps = zip(*(factor.alternatives for factor in kept), strict=True)
         joined = [tuple(text for part in step for text in part) for step in steps]
@@ -203,7 +212,7 @@ def _factor(override: "Override", place: str) -> _Factor:
     elif not override.is_discrete_sweep():
         raise ConfigError(
             f"{place}: '{override.input_line}' has no end: give its values, or search with "
-            "hydra/sweeper=optuna"
+            "hydra/sweeper=search objective=METRIC"
         )
     else:
         try:
@@ -211,14 +220,19 @@ def _factor(override: "Override", place: str) -> _Factor:
         except HydraException as error:
             raise ConfigError(f"{place}: '{override.input_line}': {explain(error)}") from error
         if not texts:
-            raise ConfigError(f"nothing to run: '{override.input_line}' matches no choice")
+            raise ConfigError(f"nothing to run: '{override.input_line}' has no values")
     return _Factor(frozenset([key.lstrip("+~")]), tuple((text,) for text in texts))
 
 
 def _words(row: Any, number: int) -> list[str]:
     """Overrides of a row: of a string as a shell splits it, so quote what holds spaces."""
     if isinstance(row, str):
-        return shlex.split(row)
+        try:
+            return shlex.split(row)
+        except ValueError as error:
+            raise ConfigError(
+                f"hydra.sweeper.rows, row {number}: cannot split {row!r}: {error}"
+            ) from error
     if isinstance(row, Sequence) and all(isinstance(word, str) for word in row):
         return list(row)
     raise ConfigError(
