@@ -45,6 +45,7 @@ def record_failure(folder: "RunFolder", error: Exception, *, keep: bool) -> None
     refused = isinstance(error, ConfigError | DataError | WeightsMissing | ContractBroken)
     logged = folder.metrics.exists() and folder.metrics.stat().st_size > 0
     kept = keep or logged or folder.checkpoints.exists() or folder.is_done
+    kept = kept or folder.submission.exists()  # a job is to come for it
     if refused and not kept:
         shutil.rmtree(folder.path, ignore_errors=True)
     elif not folder.config.exists():  # Hydra makes the folder before the configuration is checked

@@ -6,6 +6,7 @@ two seconds.
 
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,20 @@ def train(config: "DictConfig") -> float | None:
 
     from vqx.running import objective_of, record_failure, run_or_go_on, show_result
     from vqx.runs.folder import RunFolder
-    from vqx.sweeps.options import SweepOptions, without_options
+    from vqx.sweeps.options import without_options
 
     hydra = HydraConfig.get()
     folder = RunFolder(Path(hydra.runtime.output_dir))
     sweeping = hydra.mode == RunMode.MULTIRUN
     try:
+        objective = _objective(config, hydra.runtime.choices, sweeping=sweeping)
+    except ConfigError as error:
+        if folder.path.is_dir() and not any(folder.path.iterdir()):
+            folder.path.rmdir()  # Hydra has made it
+        _end(error, sweeping=sweeping)
+        return None
+    try:
         plain = _plain(config)
-        objective = SweepOptions.from_config(plain).objective
         late_signal = run_or_go_on(
             without_options(plain), folder, overrides=list(hydra.overrides.task)
         )
@@ -51,6 +58,19 @@ def train(config: "DictConfig") -> float | None:
     except ConfigError as error:
         _end(error, sweeping=sweeping)
         return None
+
+
+def _objective(config: "DictConfig", choices: Mapping[str, Any], *, sweeping: bool) -> str | None:
+    """The metric that a search optimises. Raises ConfigError for options that cannot be.
+
+    Before the run's folder is looked at: it may be another process's.
+    """
+    from vqx.sweeps.options import OPTION_NAMES, SweepOptions, options_of_one_run
+
+    options = {name: config[name] for name in OPTION_NAMES if name in config}
+    if sweeping:
+        return SweepOptions.from_config(options).objective
+    return options_of_one_run(options, sweep=choices.get("sweeps")).objective
 
 
 def _plain(config: "DictConfig") -> dict[str, Any]:

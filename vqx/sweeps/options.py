@@ -43,6 +43,24 @@ class SweepOptions:
 OPTION_NAMES = tuple(field.name for field in fields(SweepOptions))
 
 
+def options_of_one_run(config: Mapping[str, Any], *, sweep: object = None) -> SweepOptions:
+    """The options of `python -m vqx.train` without -m; `sweep` names the sweep file chosen.
+
+    Raises ConfigError for what only a sweep does: else plan=true or cancel=true would train.
+    """
+    if sweep:
+        raise ConfigError(
+            f"+sweeps={sweep} is a sweep: give -m too, or write mode: MULTIRUN under hydra: in it"
+        )
+    given, usual = SweepOptions.from_config(config), SweepOptions()
+    for name in OPTION_NAMES:
+        value = getattr(given, name)
+        if name != "objective" and value != getattr(usual, name):
+            said = str(value).lower() if isinstance(value, bool) else value
+            raise ConfigError(f"{name}={said} is for sweeps: give -m too, even for one run")
+    return given
+
+
 def without_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's configuration: `config` without what only the sweep reads."""
     return {str(key): value for key, value in config.items() if key not in OPTION_NAMES}
