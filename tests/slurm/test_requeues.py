@@ -101,6 +101,7 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
     """Twenty of each, at any moment; a killed job needs the same command once more."""
     draw = random.Random(3)
     done = {"kill": 0, "requeue": 0}
+    reached: dict[str, int] = {}
     began, rounds = time.monotonic(), 0
     while time.monotonic() - began < 600:
         rounds += 1
@@ -109,7 +110,7 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
         )
         while process.poll() is None:
             time.sleep(draw.random())
-            _disturb(cluster, tmp_path, draw, done)
+            _disturb(cluster, tmp_path, draw, done, reached)
         output = process.communicate()[0]
         if process.returncode == 0:
             break
@@ -120,7 +121,13 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
     assert min(done.values()) >= 20
 
 
-def _disturb(cluster: Cluster, cwd: Path, draw: random.Random, done: dict[str, int]) -> None:
+def _disturb(
+    cluster: Cluster,
+    cwd: Path,
+    draw: random.Random,
+    done: dict[str, int],
+    reached: dict[str, int],
+) -> None:
     """One kill -9 or one requeue of a run that is at work, until there were twenty of each."""
     wanted = [kind for kind, count in done.items() if count < 20]
     if not wanted:
@@ -129,6 +136,9 @@ def _disturb(cluster: Cluster, cwd: Path, draw: random.Random, done: dict[str, i
     if not running:
         return
     folder, kind = draw.choice(running), draw.choice(wanted)
+    # Mostly where work would be lost: at least one checkpoint further than the last time.
+    if step_of(folder) <= reached.get(folder.name, 0) and draw.random() > 0.1:
+        return
     if kind == "kill":
         os.kill(int(status_of(folder)["pid"]), signal.SIGKILL)
     else:
@@ -137,6 +147,7 @@ def _disturb(cluster: Cluster, cwd: Path, draw: random.Random, done: dict[str, i
             return
         cluster.slurm("scontrol", "requeue", job)
     done[kind] += 1
+    reached[folder.name] = step_of(folder)
     print(f"{kind} of {folder.name} at checkpoint {step_of(folder)}")
 
 
