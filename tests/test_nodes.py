@@ -15,6 +15,7 @@ from tests.test_resume import wait_for_step
 from vqx.runs.lock import RunLock
 
 ENDLESS = (*EMA, "trainer.steps=100000", "trainer.checkpoint_every=2", "trainer.devices=4")
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 _jobs = iter(range(os.getpid() * 10 % 20000, 10**6))
 
 
@@ -54,7 +55,6 @@ def ends(nodes: Sequence[subprocess.Popen[str]], *, within: float = 90) -> list[
     return [(node.returncode, output) for node, output in zip(nodes, outputs, strict=True)]
 
 
-@pytest.mark.slow
 def test_two_nodes_of_two_ranks_give_the_same_run(alone, tmp_path):  # noqa: F811
     found = ends(start_nodes(tmp_path, *EMA, "trainer.devices=4"))
     assert [code for code, _ in found] == [0, 0], found
@@ -66,7 +66,6 @@ def test_two_nodes_of_two_ranks_give_the_same_run(alone, tmp_path):  # noqa: F81
     assert sum(output.count("PSNR of the set") for _, output in found) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 3])
 def test_a_rank_that_fails_on_any_node_ends_all(rank, tmp_path):
     target = "quantizer._target_=tests.broken_quantizers.FailsOnOneRank"
@@ -81,7 +80,6 @@ def test_a_rank_that_fails_on_any_node_ends_all(rank, tmp_path):
     assert (status["state"], f"planted on rank {rank}" in status["message"]) == ("failed", True)
 
 
-@pytest.mark.slow
 def test_a_killed_rank_ends_all_within_seconds_and_is_named(tmp_path):
     nodes = start_nodes(tmp_path, *ENDLESS)
     wait_for_step(nodes[0], tmp_path / "results", 2)
@@ -95,7 +93,6 @@ def test_a_killed_rank_ends_all_within_seconds_and_is_named(tmp_path):
     assert status_of(folder)["state"] == "failed"
 
 
-@pytest.mark.slow
 def test_a_signal_to_one_node_saves_and_stops_all(tmp_path):
     nodes = start_nodes(tmp_path, *ENDLESS)
     wait_for_step(nodes[0], tmp_path / "results", 2)
@@ -107,7 +104,6 @@ def test_a_signal_to_one_node_saves_and_stops_all(tmp_path):
     assert "state saved" in status["message"]
 
 
-@pytest.mark.slow
 def test_ranks_do_not_wait_for_a_first_one_that_never_joins(tmp_path):
     config = ends(start_nodes(tmp_path, *EMA, "trainer.devices=3"))
     assert [code for code, _ in config] == [1, 1]

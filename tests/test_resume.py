@@ -66,6 +66,7 @@ def unbroken(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ended_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     """Twenty kills, some stop signals and freezes, anywhere between a start and its end."""
     program = [sys.executable, "-m", "tests.killing", str(tmp_path), "7", "20"]
