@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -12,6 +13,18 @@ from vqx.training import launch
 from vqx.training.placement import Rank
 from vqx.training.session import Session
 from vqx.training.signals import StopRequest
+
+
+def test_a_handler_that_requeues_and_exits_leaves_the_run_interrupted(monkeypatch, tmp_path):
+    folder = RunFolder(tmp_path)
+    interrupted_rank(monkeypatch, folder)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(-1))
+    try:
+        with StopRequest() as stop, pytest.raises(SystemExit), launch._accounted(folder):
+            launch._run({}, folder, Rank(), stop, None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert folder.read_status().state is State.INTERRUPTED
 
 
 @pytest.fixture

@@ -98,8 +98,11 @@ def _accounted(folder: RunFolder) -> Iterator[None]:
     except BaseException as error:
         try:
             status = folder.read_status()
-            # Interrupted: what a rank said of the signal that ended it because another one failed.
-            if status is None or status.state in (State.RUNNING, State.INTERRUPTED):
+            state = State.RUNNING if status is None else status.state
+            # A rank was interrupted because another one failed: that counts. But the exit of a
+            # handler that has put the job back into the queue is no failure.
+            outdated = state is State.INTERRUPTED and isinstance(error, Exception)
+            if state is State.RUNNING or outdated:
                 write_end(folder, state_after(error), first_line(error))
         except (OSError, VqxError) as unwritten:
             error.add_note(f"the final status could not be written either: {unwritten}")
