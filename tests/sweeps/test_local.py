@@ -104,16 +104,16 @@ from pathlib import Path
 from tests.sweeps.stand_in_job import StandIn
 from vqx.sweeps.pool import Pool
 from vqx.sweeps.slots import Slot
-ENDS = ["slow", "done", "done"]
-folders = [Path(word) for word in sys.argv[1:]]
+ENDS = sys.argv[1].split(",")
+folders = [Path(word) for word in sys.argv[2:]]
 pool = Pool([Slot((), (0,))] * 2, folders[0].parent / ".submitit", sweep="x")
 calls = [StandIn(folder, 100.0, end) for folder, end in zip(folders, ENDS)]
-sys.exit(pool.run(calls, ranks=[1] * 3, variables={}))
+sys.exit(pool.run(calls, ranks=[1] * len(calls), variables={}))
 """
 
 
-def started(places):
-    command = [sys.executable, "-c", _POOL, *(str(folder.path) for folder in places)]
+def started(places, ends=("slow", "done", "done")):
+    command = [sys.executable, "-c", _POOL, ",".join(ends), *(str(f.path) for f in places)]
     # A group of its own, as under a terminal: Ctrl-C there reaches the whole group.
     pool = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -140,6 +140,18 @@ def test_ctrl_c_lets_running_jobs_save_and_starts_no_more(tmp_path):
     assert states == ["interrupted", "interrupted", "queued"]
     message = status_of(places[1].path)["message"]
     assert message == "stopped before its first step"  # by the pool's signal, not the terminal's
+
+
+def test_jobs_that_do_not_listen_yet_have_not_failed(tmp_path):
+    places = folders(tmp_path, 2)
+    pool = started(places, ends=["deaf", "deaf"])
+    os.killpg(pool.pid, signal.SIGTERM)
+    pool.communicate(timeout=30)
+    assert pool.returncode == signal.SIGTERM
+    for folder in places:
+        status = status_of(folder.path)
+        assert status["state"] == "interrupted"
+        assert status["message"] == "stopped with its sweep before it could save"
 
 
 def test_jobs_of_a_killed_pool_end_and_save(tmp_path):

@@ -150,7 +150,7 @@ class Pool:
             return False
         self._over += 1
         self._seconds.append(time.monotonic() - one.started)
-        _explain(one)
+        _explain(one, stopped=bool(self._stop))
         found = read_run(one.call.folder)
         state, note = (found.state, found.note) if isinstance(found, Run) else (State.FAILED, "")
         said = f": {note}" if note else ""
@@ -188,13 +188,17 @@ class Pool:
             self._told = time.monotonic()
 
 
-def _explain(one: _Running) -> None:
+def _explain(one: _Running, *, stopped: bool) -> None:
     """Let the folder of a job whose process died without a word say so."""
     found = read_run(one.call.folder)
     if one.process.returncode == 0 or not isinstance(found, Run):
         return
     said = found.status.state if found.status else State.QUEUED
     if said not in (State.QUEUED, State.RUNNING) or found.result is not None:
+        return
+    if stopped:  # before it listened, or killed at the second Ctrl-C
+        message = "stopped with its sweep before it could save"
+        write_end(found.folder, None, State.INTERRUPTED, message)
         return
     code = one.process.returncode
     how = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
