@@ -27,6 +27,23 @@ class SerialLauncher(PlannedLauncher):
     def __init__(self) -> None:
         self._jobs: list[PlannedJob] = []
 
+    def setup(
+        self,
+        *,
+        hydra_context: "HydraContext",
+        task_function: "TaskFunction",
+        config: "DictConfig",
+    ) -> None:
+        """Hydra's own step after construction. Raises ConfigError for snapshot=true."""
+        from vqx.errors import ConfigError
+
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if config.get("snapshot") and not (config.get("plan") or config.get("cancel")):
+            raise ConfigError(
+                "snapshot=true is for jobs in processes of their own: choose hydra/launcher=local "
+                "or slurm, or leave it out"
+            )
+
     def submit(self, jobs: "Sequence[PlannedJob]", options: "SweepOptions") -> None:
         """Remember the jobs."""
         self._jobs.extend(jobs)
@@ -64,7 +81,7 @@ class LocalLauncher(PlannedLauncher):
         run_side_by_side(
             jobs,
             options,
-            searchpath=tuple(str(place) for place in self.config.hydra.searchpath or ()),
+            searchpath=self.searchpath,
             stop_seconds=self._stop_seconds,
             **self._shares,
         )
@@ -86,8 +103,7 @@ class SlurmLauncher(PlannedLauncher, StockLauncher):
         PlannedLauncher.setup(
             self, hydra_context=hydra_context, task_function=task_function, config=config
         )
-        searchpath = tuple(str(place) for place in config.hydra.searchpath or ())
-        self._submitter = Submitter(self.params, searchpath=searchpath)
+        self._submitter = Submitter(self.params, searchpath=self.searchpath)
 
     def submit(self, jobs: "Sequence[PlannedJob]", options: "SweepOptions") -> None:
         """Hand the jobs to sbatch, and note in each folder what became of it."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import vqx
 from tests.sweeps.planned_jobs import planned
-from vqx.sweeps import code
+from vqx.runs.provenance import source_code
+from vqx.sweeps import code, snapshot
 from vqx.sweeps.calls import variables_for
 from vqx.sweeps.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
 from vqx.sweeps.options import SweepOptions
@@ -33,6 +35,7 @@ def own(tmp_path, monkeypatch):
 def forget_files():
     """As a process that starts now would: it reads each file once."""
     code._own_digests.cache_clear()
+    snapshot._content.cache_clear()
 
 
 CONFIG = {"model": {"_target_": "mine.Model", "inner": [{"_target_": "torch.nn.Linear"}]}}
@@ -42,6 +45,19 @@ def test_own_modules_count_with_what_they_import(own):
     names = sorted(own_modules(CONFIG))
     assert names == ["mine/__init__.py", "mine/layers.py", "sizes.py"]
     assert own_modules({"model": {"_target_": "vqx.models.Conv"}}) == {}
+
+
+def test_of_a_folder_without_init_only_what_is_named_counts(own):
+    (own / "research/parts").mkdir(parents=True)
+    (own / "research/runs").mkdir()
+    (own / "research/model.py").write_text("from .parts.norm import Norm\nimport research.loss\n")
+    (own / "research/parts/norm.py").write_text("")
+    (own / "research/loss.py").write_text("from research import sizes\n")
+    (own / "research/sizes.py").write_text("")
+    (own / "research/runs/copy.py").write_text("")
+    names = sorted(own_modules({"model": {"_target_": "research.model.Model"}}))
+    used = ("loss", "model", "parts/norm", "sizes")
+    assert names == [f"research/{name}.py" for name in used]
 
 
 def test_changes_are_named_by_file(own, tmp_path):
@@ -82,6 +98,8 @@ def test_a_process_runs_the_snapshot_whatever_is_edited(own, tmp_path, monkeypat
     program.write_text(
         "import sizes, vqx\nfrom vqx.config import conf_dir\n"
         "print(sizes.WIDTH, vqx.__file__, conf_dir())\n"
+        "from pathlib import Path\nfrom vqx.runs.provenance import source_code\n"
+        "print(source_code(Path(vqx.__file__).parent).commit)\n"
     )
     shown = subprocess.run(
         [sys.executable, "-m", "show"],
@@ -89,7 +107,8 @@ def test_a_process_runs_the_snapshot_whatever_is_edited(own, tmp_path, monkeypat
         capture_output=True,
         text=True,
     )
-    width, package, conf = shown.stdout.split()
+    width, package, conf, commit = shown.stdout.split()
+    assert commit == str(source_code(Path(vqx.__file__).parent).commit)
     (place,) = (tmp_path / "results/runs/.snapshots").iterdir()
     assert (width, Path(package).parent.parent, Path(conf)) == ("1", place, place / "conf")
 
@@ -102,6 +121,8 @@ def test_the_same_files_are_kept_once(own, tmp_path):
     assert take_snapshot([CONFIG], tmp_path / "runs") == first
     assert kept.stat().st_mtime_ns == before
     (own / "sizes.py").write_text("WIDTH = 3\n")
+    assert take_snapshot([CONFIG], tmp_path / "runs") == first  # a search began with the old one
+    forget_files()
     assert take_snapshot([CONFIG], tmp_path / "runs") != first
     assert not list((tmp_path / "runs/.snapshots").glob(".*"))
     assert (first / "hydra_plugins/vqx_launchers.py").exists()

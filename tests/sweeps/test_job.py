@@ -15,10 +15,10 @@ from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
 from vqx.errors import Diverged, SubmissionStale, VqxError
 from vqx.runs.lock import RunLock
+from vqx.runs.status import State, Status
 from vqx.sweeps import ending
 from vqx.sweeps import job as job_module
 from vqx.sweeps.code import code_fingerprint, save_fingerprint
-from vqx.sweeps.ending import end_interrupted, on_sigterm
 from vqx.sweeps.job import CODE_LISTS, RunJob
 
 
@@ -66,6 +66,13 @@ def test_a_changed_configuration_is_refused_by_name(job, trained):
     assert status["state"] == "failed"
     assert "trainer.steps (5 -> 6)" in status["message"]
     assert "SubmissionStale" in job.folder.error.read_text()
+    job.folder.write_status(Status(state=State.INTERRUPTED, step=4, steps=5))
+    with pytest.raises(SubmissionStale):
+        call_for(job)()
+    status = status_of(job.folder.path)
+    assert (status["state"], status["step"], status["steps"]) == ("failed", 4, 5)
+    assert call_for(job, snapshot=True)() == "failed"
+    assert len(trained) == 1
 
 
 def test_changed_code_is_refused_by_file_or_noted(job, trained, capsys):
@@ -148,22 +155,6 @@ def on_node(tmp_path, monkeypatch):
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize(
-    ("state", "node", "requeued"),
-    [
-        ("RUNNING", 0, True),
-        ("CANCELLED", 0, False),
-        ("COMPLETING", 0, False),
-        ("RUNNING", 1, False),
-    ],
-)
-def test_sigterm_requeues_once_what_is_still_wanted(on_node, monkeypatch, state, node, requeued):
-    monkeypatch.setenv("SLURM_PROCID", str(node))
-    on_node.answer("scontrol", f"JobId=8 JobName=x JobState={state} Reason=None\n")
-    on_sigterm(signal.SIGTERM, None)  # as training calls it, once the run is saved
-    assert ("scontrol requeue 8" in on_node.calls) is requeued
-
-
 def test_another_nodes_process_leaves_alone_what_is_anothers(job, on_node, monkeypatch):
     def run(*_, **__):
         raise VqxError("another process of this run failed before all had joined")
@@ -177,23 +168,3 @@ def test_another_nodes_process_leaves_alone_what_is_anothers(job, on_node, monke
         assert call_for(job)() == "running"
     assert status_of(job.folder.path)["state"] == "queued"
     assert not job.folder.error.exists()
-
-
-def test_the_users_signal_requeues_nothing(on_node):
-    with pytest.raises(SystemExit) as end:
-        end_interrupted(signal.SIGINT)
-    assert end.value.code == 130
-    assert on_node.calls == []
-
-
-def test_other_nodes_wait_for_slurm_to_end_them(on_node, monkeypatch):
-    waited = []
-    monkeypatch.setattr(ending.time, "sleep", waited.append)
-    monkeypatch.setenv("SLURM_PROCID", "1")
-    with pytest.raises(SystemExit):
-        end_interrupted(signal.SIGUSR2)
-    assert waited == [0.0]
-    monkeypatch.setenv("SLURM_PROCID", "0")
-    with pytest.raises(SystemExit):
-        end_interrupted(signal.SIGUSR2)
-    assert len(waited) == 1

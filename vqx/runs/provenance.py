@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import vqx
+from vqx.errors import VqxError
 from vqx.runs.files import write_json_atomic, write_text_atomic
 from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.status import now_iso
@@ -36,6 +37,8 @@ _VARIABLES = (
     "WORLD_SIZE",
 )
 _GIT_SECONDS = 10
+# Beside a copy of the package that jobs run from: the SourceCode that it was copied from.
+COPIED_FROM = ".vqx-copied-from.json"
 _LARGEST_DIFF = 5_000_000  # characters
 
 
@@ -61,8 +64,13 @@ class SourceCode:
 
 
 def source_code(package: Path) -> SourceCode:
-    """Commit and uncommitted changes of the repository that tracks `package`; never raises."""
+    """Commit and uncommitted changes of the repository that tracks `package`; never raises.
+
+    Of a copy made for jobs it is the repository that was copied.
+    """
     try:
+        if (copied := read_json(package.parent / COPIED_FROM)) is not None:
+            return SourceCode(**copied)
         # An installed package may lie inside somebody else's repository (.venv), untracked.
         _git(package, "ls-files", "--error-unmatch", "__init__.py")
         root = Path(_git(package, "rev-parse", "--show-toplevel").strip())
@@ -77,6 +85,8 @@ def source_code(package: Path) -> SourceCode:
         return SourceCode(reason=f"git: {(error.stderr or 'failed').strip().splitlines()[0]}")
     except (OSError, subprocess.TimeoutExpired) as error:
         return SourceCode(reason=f"git: {error}")
+    except (VqxError, TypeError) as error:
+        return SourceCode(reason=str(error))
 
 
 def _as_new(root: Path, name: str) -> str:

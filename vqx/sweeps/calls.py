@@ -29,6 +29,7 @@ def call_for(
         stop_seconds=stop_seconds,
         code=fingerprint.digest,
         searchpath=searchpath,
+        snapshot=options.snapshot,
     )
 
 

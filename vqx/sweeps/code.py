@@ -10,7 +10,7 @@ import hashlib
 import importlib.machinery
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ _AROUND_RUNS = frozenset(
     )
 )
 DIGEST_LENGTH = 12
+_INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def digest_of(content: bytes) -> str:
 
 def code_fingerprint(config: Mapping[str, Any]) -> Fingerprint:
     """The code that a run of the plain configuration `config` uses; read once a process."""
-    return Fingerprint({**_package_digests(), **_own_digests(_top_names(config))})
+    return Fingerprint({**_package_digests(), **_own_digests(_target_names(config))})
 
 
 def save_fingerprint(fingerprint: Fingerprint, place: Path) -> None:
@@ -101,32 +102,34 @@ def _package_digests() -> dict[str, str]:
 
 def own_modules(config: Mapping[str, Any]) -> dict[str, Path]:
     """The user's source files that `_target_`s name, with what they import of the same kind."""
-    return _files_of(_top_names(config))
+    return _files_of(_target_names(config))
 
 
 @cache
-def _own_digests(tops: tuple[str, ...]) -> dict[str, str]:
-    return {name: digest_of(path.read_bytes()) for name, path in _files_of(tops).items()}
+def _own_digests(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: digest_of(path.read_bytes()) for name, path in _files_of(names).items()}
 
 
-def _top_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Top-level modules and packages that `_target_`s name."""
-    return tuple(sorted({target.split(".")[0] for target in _targets(config)}))
+def _target_names(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Dotted names in `_target_`s, without those of vqx itself."""
+    return tuple(sorted({name for name in _targets(config) if name.split(".")[0] != "vqx"}))
 
 
-def _files_of(tops: tuple[str, ...]) -> dict[str, Path]:
-    """Source files of those of `tops` that are the user's own, and of what these import."""
+def _files_of(names: tuple[str, ...]) -> dict[str, Path]:
+    """Source files of those of the dotted `names` that are the user's own, and what they import."""
     found: dict[str, Path] = {}
-    waiting = list(tops)
+    waiting = list(names)
     seen: set[str] = set()
     while waiting:
-        top = waiting.pop()
-        if top in seen:
+        name = waiting.pop()
+        top = name.split(".")[0]
+        if top in seen or name in seen:
             continue
-        seen.add(top)
-        for name, path in _module_files(top).items():
-            found[name] = path
-            waiting.extend(_imported(path))
+        files = _module_files(name)
+        seen.add(name if _is_namespace(_spec(top)) else top)
+        for file, path in files.items():
+            found[file] = path
+            waiting.extend(_imported(file, path))
     return found
 
 
@@ -141,30 +144,63 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _module_files(top: str) -> dict[str, Path]:
-    """Source files of the top-level module or package `top`, if it is the user's own."""
-    if top == "vqx" or top in sys.stdlib_module_names:
+def _module_files(name: str) -> dict[str, Path]:
+    """Source files of the module or the whole package of `name`, if it is the user's own."""
+    parts = name.split(".")
+    spec = _spec(parts[0])
+    if spec is None:
         return {}
-    spec = importlib.machinery.PathFinder.find_spec(top)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    if _is_namespace(spec):
+        places = [Path(place).resolve() for place in spec.submodule_search_locations or ()]
+        return next(filter(None, (_in_namespace(place, parts) for place in places)), {})
+    if spec.origin is None or not spec.origin.endswith(".py"):
         return {}
     origin = Path(spec.origin).resolve()
-    if {"site-packages", "dist-packages"} & set(origin.parts):
+    if _INSTALLED & set(origin.parts):
         return {}
     if spec.submodule_search_locations is None:
         return {origin.name: origin}
-    root = origin.parent
-    return {str(path.relative_to(root.parent)): path for path in sorted(root.rglob("*.py"))}
+    return _package(origin.parent, origin.parent.parent)
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Top-level names that a source file imports, anywhere in it."""
+def _spec(top: str) -> importlib.machinery.ModuleSpec | None:
+    if top == "vqx" or top in sys.stdlib_module_names:
+        return None
+    return importlib.machinery.PathFinder.find_spec(top)
+
+
+def _is_namespace(spec: importlib.machinery.ModuleSpec | None) -> bool:
+    return spec is not None and spec.origin is None and bool(spec.submodule_search_locations)
+
+
+def _in_namespace(place: Path, parts: Sequence[str]) -> dict[str, Path]:
+    """What the dotted `parts` name below `place`, a folder without __init__.py: not all of it."""
+    root = place.parent
+    if _INSTALLED & set(place.parts):
+        return {}
+    for part in parts[1:]:
+        place = place / part
+        if (module := place.with_name(f"{part}.py")).is_file():
+            return {str(module.relative_to(root)): module}
+        if (place / "__init__.py").is_file():
+            return _package(place, root)
+    return {}
+
+
+def _package(folder: Path, root: Path) -> dict[str, Path]:
+    return {str(path.relative_to(root)): path for path in sorted(folder.rglob("*.py"))}
+
+
+def _imported(file: str, path: Path) -> Iterator[str]:
+    """Dotted names that a source file, `file` under its root, imports anywhere in it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return  # its run will say so
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module.split(".")[0]
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = Path(file).parts[: -node.level] if node.level else ()
+            module = [*inside, *filter(None, [node.module])]
+            yield from (".".join([*module, alias.name]) for alias in node.names)

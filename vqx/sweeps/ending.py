@@ -7,14 +7,15 @@ import ctypes
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vqx.errors import Interrupted, SlurmUnreachable
 from vqx.runs.scheduler import job_id
-from vqx.sweeps.slurm import requeue_job, slurm_output
+from vqx.sweeps.slurm import patient_output, requeue_job
 
 # Slurm ends a requeued job within its KillWait (30 s by default): longer than that, and bounded.
 _END_SECONDS = 120.0
@@ -43,6 +44,25 @@ def on_sigterm(number: int, frame: FrameType | None) -> None:
         _requeue_if_still_wanted()
 
 
+def patient(requeue: Any) -> Any:
+    """submitit's handler `requeue` for SIGUSR2, asking a controller that is busy again."""
+    if not callable(requeue) or not on_slurm():
+        return requeue
+
+    def on_sigusr2(number: int, frame: FrameType | None) -> None:
+        try:
+            requeue(number, frame)
+        except (subprocess.SubprocessError, OSError) as error:
+            print(f"warning: {error}: asking again", flush=True)
+            try:
+                requeue_job(job_id() or "")
+            except SlurmUnreachable as refusal:
+                print(f"warning: the job could not be requeued: {refusal}", flush=True)
+            sys.exit(128 + number)
+
+    return on_sigusr2
+
+
 def stop_with_pool() -> None:
     """On Linux have the kernel send SIGTERM when the pool that started this process is killed.
 
@@ -60,35 +80,27 @@ def stop_with_pool() -> None:
 def end_interrupted(signal_number: int) -> NoReturn:
     """End this process after its run was saved, so that Slurm goes on with the job if it is to.
 
-    SIGUSR2 was answered by submitit's handler and SIGTERM by ours, which requeue on the first
-    node. SIGINT is the user's: no requeue.
+    SIGUSR2 was answered by submitit's handler, which requeues on the first node. SIGINT is the
+    user's: no requeue.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Slurm's last word: nothing is left to save
     if on_slurm() and signal_number != signal.SIGINT:
         asked = first_process() and signal_number == signal.SIGTERM
-        if not first_process() or (asked and _state() not in ("CANCELLED", "")):
+        if not first_process() or (asked and not _requeue_if_still_wanted()):
             # The first process that leaves with an exit code ends the whole step, maybe before the
-            # first node's has asked for the requeue; Slurm ends all of them after it.
+            # job is back in the queue; Slurm ends all of them after it.
             time.sleep(_END_SECONDS)
     sys.stdout.flush()
     sys.exit(128 + signal_number)
 
 
-def _requeue_if_still_wanted() -> None:
-    """Requeue this job, unless it is being cancelled or requeued already."""
-    if _state() in ("RUNNING", "PREEMPTED"):
-        try:
-            requeue_job(job_id() or "")
-        except SlurmUnreachable as error:
-            print(f"warning: the job could not be requeued: {error}", flush=True)
-
-
-def _state() -> str:
-    """This job's state in Slurm; nothing when Slurm does not say."""
+def _requeue_if_still_wanted() -> bool:
+    """Requeue this job, unless it is being cancelled or requeued already; False if that failed."""
     try:
-        shown = slurm_output(["scontrol", "show", "job", "-o", job_id() or ""])
+        shown = patient_output(["scontrol", "show", "job", "-o", job_id() or ""])
+        if re.search(r"JobState=(RUNNING|PREEMPTED)\b", shown):
+            requeue_job(job_id() or "")
     except SlurmUnreachable as error:
-        print(f"warning: {error}", flush=True)
-        return ""
-    state = re.search(r"JobState=(\S+)", shown)
-    return state[1] if state else ""
+        print(f"warning: the job could not be requeued: {error}", flush=True)
+        return False
+    return True

@@ -6,7 +6,7 @@
 import os
 import signal
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,14 @@ from vqx.runs.lock import RunLock
 from vqx.runs.ownership import owner
 from vqx.runs.scheduler import job_id
 from vqx.runs.status import State, Status
-from vqx.sweeps.ending import end_interrupted, first_process, on_sigterm, stop_with_pool
-from vqx.sweeps.stale import changes, in_one_line
+from vqx.sweeps.ending import (
+    end_interrupted,
+    first_process,
+    on_sigterm,
+    patient,
+    stop_with_pool,
+)
+from vqx.sweeps.stale import Changes, changes
 
 CODE_LISTS = ".submitit"  # beside the run folders
 
@@ -30,7 +36,7 @@ class RunJob:
 
     `stale` (refuse, warn) says what to do when code or configuration are not what they were;
     `stop_seconds` bounds how long a stop signal waits for the end of a step; `searchpath` is where
-    configuration is looked for besides vqx's own.
+    configuration is looked for besides vqx's own. `snapshot`: it runs from a copy of the code.
     """
 
     folder: Path
@@ -38,6 +44,7 @@ class RunJob:
     stop_seconds: float | None = None
     code: str = ""
     searchpath: tuple[str, ...] = ()
+    snapshot: bool = False
 
     def __call__(self) -> str:
         """Train or go on; the run's state at the end.
@@ -49,6 +56,8 @@ class RunJob:
         if self.stop_seconds is not None:
             os.environ["VQX_STOP_SECONDS"] = str(self.stop_seconds)
         before = signal.signal(signal.SIGTERM, on_sigterm)
+        before_usr2 = signal.getsignal(signal.SIGUSR2)
+        signal.signal(signal.SIGUSR2, patient(before_usr2))
         try:
             stop_with_pool()
             return self._run(folder).value
@@ -69,6 +78,7 @@ class RunJob:
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGUSR2, before_usr2)
 
     def checkpoint(self) -> Any:
         """What a scheduler is to call after a requeue: the same again, as the folder knows."""
@@ -88,31 +98,30 @@ class RunJob:
         try:
             run_or_go_on(config, folder, overrides=overrides)
         finally:
-            _note(folder, found)
+            _note(folder, [] if found is None else found.all)
         show_result(folder)
         status = folder.read_status()
         return State.DONE if status is None else status.state
 
     def _changes(
         self, folder: RunFolder, config: dict[str, Any], overrides: list[str]
-    ) -> list[str]:
+    ) -> Changes | None:
         """What changed since the submission, in a run that is to run nevertheless."""
         if not first_process():
-            return []
+            return None
         found = changes(
             config,
             overrides,
             code=self.code,
             code_lists=folder.path.parent / CODE_LISTS,
             searchpath=self.searchpath,
+            snapshot=self.snapshot,
         )
-        if not found:
-            return []
-        said = f"changed since the submission of {folder.path}: {in_one_line(found)}"
+        if not found.all:
+            return None
+        said = f"changed since the submission of {folder.path}: {found}"
         if self.stale != "warn":
-            error = SubmissionStale(
-                f"{said}: submit it again (retry=failed), or use stale=warn or snapshot=true"
-            )
+            error = SubmissionStale(f"{said}: {found.way_on(folder)}")
             _refuse(folder, error)
             raise error
         print(f"warning: {said}: running what was submitted", flush=True)
@@ -142,9 +151,11 @@ def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:
 def _refuse(folder: RunFolder, error: SubmissionStale) -> None:
     """Say in the folder why the job does not run, unless another process works on it."""
     with RunLock(folder.path):
+        before = folder.read_status() or Status(state=State.FAILED)
         folder.clear_error()
         folder.write_error("".join(traceback.format_exception(error)))
-        folder.write_status(Status(state=State.FAILED, message=str(error)))
+        status = Status(state=State.FAILED, message=str(error))
+        folder.write_status(replace(status, step=before.step, steps=before.steps))
 
 
 def _note(folder: RunFolder, found: list[str]) -> None:

@@ -35,6 +35,15 @@ class PlannedLauncher(Launcher):
         self.task_function = task_function
         self.config = config
 
+    @property
+    def searchpath(self) -> tuple[str, ...]:
+        """Where configuration was looked for besides vqx's own: hydra.searchpath, --config-dir."""
+        own = ("hydra", "main", "schema")
+        sources = self.config.hydra.runtime.config_sources
+        return tuple(
+            f"{source.schema}://{source.path}" for source in sources if source.provider not in own
+        )
+
     @abstractmethod
     def submit(self, jobs: "Sequence[PlannedJob]", options: "SweepOptions") -> None:
         """Take on jobs whose folders hold their configuration and say `queued`."""

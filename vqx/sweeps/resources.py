@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqx.errors import ConfigError
-from vqx.sweeps.slurm import slurm_output
+from vqx.sweeps.slurm import patient_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ def partition_of(options: Mapping[str, Any]) -> Partition:
     """
     name = options.get("partition")
     chosen = ["-p", str(name)] if name else []
-    lines = slurm_output(["sinfo", "-h", "-o", "%R|%c|%G", *chosen]).splitlines()
+    lines = patient_output(["sinfo", "-h", "-o", "%R|%c|%G", *chosen]).splitlines()
     if not lines:
-        there = slurm_output(["sinfo", "-h", "-o", "%R"]).split()
+        there = patient_output(["sinfo", "-h", "-o", "%R"]).split()
         raise ConfigError(f"there is no partition {name}: this cluster has {', '.join(there)}")
     if not name:
         default = _default_partition()
@@ -76,7 +76,7 @@ def resources_of(
 
 
 def _default_partition() -> str:
-    names = slurm_output(["sinfo", "-h", "-o", "%P"]).split()  # the default one ends with a star
+    names = patient_output(["sinfo", "-h", "-o", "%P"]).split()  # the default one ends with a star
     return next((name.rstrip("*") for name in names if name.endswith("*")), "")
 
 

@@ -58,20 +58,20 @@ def cancel_jobs(job_ids: Iterable[str], *, signal_name: str | None = None) -> No
     """
     flags = [f"--signal={signal_name}"] if signal_name else []
     for ids in _chunks(sorted(set(job_ids))):
-        _patiently(["scancel", "--quiet", *flags, *ids])
+        patient_output(["scancel", "--quiet", *flags, *ids])
 
 
 def max_array_size() -> int:
     """The number of tasks that one array may have here: its indices stay below MaxArraySize."""
     match = re.search(
-        r"^MaxArraySize\s*=\s*(\d+)", slurm_output(["scontrol", "show", "config"]), re.M
+        r"^MaxArraySize\s*=\s*(\d+)", patient_output(["scontrol", "show", "config"]), re.M
     )
     return max(1, int(match[1])) if match else 1001
 
 
 def requeue_job(job_id: str) -> None:
     """Put a running job back in the queue. Raises SlurmUnreachable after a few attempts."""
-    _patiently(["scontrol", "requeue", job_id])
+    patient_output(["scontrol", "requeue", job_id])
 
 
 def slurm_output(command: Sequence[str]) -> str:
@@ -90,17 +90,18 @@ def slurm_output(command: Sequence[str]) -> str:
     return answer.stdout
 
 
-def _patiently(command: Sequence[str]) -> None:
+def patient_output(command: Sequence[str]) -> str:
+    """The same, asked again a few times while a controller is busy; "" for a job that is gone."""
     for attempt in range(_ATTEMPTS):
         try:
-            slurm_output(command)
-            return
+            return slurm_output(command)
         except SlurmUnreachable as error:
             if _is_unknown_job(error):
-                return
-            if attempt == _ATTEMPTS - 1:
+                break
+            if attempt == _ATTEMPTS - 1 or isinstance(error.__cause__, FileNotFoundError):
                 raise
             time.sleep(_PAUSE_SECONDS * 2**attempt)
+    return ""
 
 
 def _squeue(ids: Sequence[str]) -> dict[str, SlurmJob]:

@@ -4,10 +4,15 @@ import importlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import vqx
 from vqx.config import conf_dir
+from vqx.runs.files import write_json_atomic
+from vqx.runs.provenance import COPIED_FROM, source_code
 from vqx.sweeps.code import Fingerprint, digest_of, own_modules, package_files
 
 SNAPSHOTS = ".snapshots"  # beside the run folders
@@ -19,7 +24,7 @@ def take_snapshot(configs: Sequence[Mapping[str, Any]], runs: Path) -> Path:
     The same files give the same folder, RUNS/.snapshots/<digest>, which is then reused.
     """
     files = _files(configs)
-    contents = {name: path.read_bytes() for name, path in files.items()}
+    contents = {name: _content(path) for name, path in files.items()}
     digest = Fingerprint({name: digest_of(text) for name, text in contents.items()}).digest
     place = runs / SNAPSHOTS / digest
     if place.is_dir():
@@ -30,6 +35,9 @@ def take_snapshot(configs: Sequence[Mapping[str, Any]], runs: Path) -> Path:
         target = temporary / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text)
+    # Runs from the copy have no repository to ask.
+    source = source_code(Path(vqx.__file__).resolve().parent)
+    write_json_atomic(temporary / COPIED_FROM, asdict(source))
     try:
         temporary.rename(place)  # appears whole
     except OSError:  # by another sweep, at the same time: the same files
@@ -37,6 +45,12 @@ def take_snapshot(configs: Sequence[Mapping[str, Any]], runs: Path) -> Path:
         if not place.is_dir():
             raise
     return place
+
+
+@cache
+def _content(path: Path) -> bytes:
+    """Read once, as digests of the code are: a search keeps to the code that it began with."""
+    return path.read_bytes()
 
 
 def _files(configs: Sequence[Mapping[str, Any]]) -> dict[str, Path]:

@@ -1,12 +1,42 @@
 """Whether a job still is what it was at its submission, or what changed under it meanwhile."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vqx.config import identity
+from vqx.runs.folder import RunFolder
 
 _SHOWN = 6  # changes named in one line; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is not as it was when a job was submitted: keys (old -> new), and source files."""
+
+    keys: Sequence[str]
+    files: Sequence[str]
+
+    @property
+    def all(self) -> list[str]:
+        """Both, keys first."""
+        return [*self.keys, *self.files]
+
+    def __str__(self) -> str:
+        """In one line: the first few, and how many more there are."""
+        more = f" and {len(self.all) - _SHOWN} more" if len(self.all) > _SHOWN else ""
+        return "; ".join(self.all[:_SHOWN]) + more
+
+    def way_on(self, folder: RunFolder) -> str:
+        """What to do about a job that was refused for them, without losing what it had trained."""
+        saved = sorted(path.name for path in folder.checkpoints.glob("step-*.pt"))
+        if not saved:
+            return "submit it again (retry=failed), or use stale=warn or snapshot=true"
+        undone = f"{saved[-1]} is kept: undo the change, and retry=failed goes on from there"
+        if self.keys:
+            return f"{undone}; changed configuration makes it another run"
+        return f"{undone}; without undoing it goes on with the changed code"
 
 
 def changes(
@@ -16,14 +46,16 @@ def changes(
     code: str,
     code_lists: Path,
     searchpath: Sequence[str],
-) -> list[str]:
-    """What is not as it was when `config` was stored: keys (old -> new) and source files.
+    snapshot: bool,
+) -> Changes:
+    """What is not as it was when `config` was stored.
 
     `code` is the digest of the code at submission, whose list of files is kept in `code_lists`.
+    A job that runs from a `snapshot` is to be kept from edits of configuration files as well: only
+    whether the snapshot is what it runs is looked at.
     """
-    return changed_keys(config, overrides, searchpath=searchpath) + changed_files(
-        config, code, code_lists
-    )
+    keys = [] if snapshot else changed_keys(config, overrides, searchpath=searchpath)
+    return Changes(keys, changed_files(config, code, code_lists))
 
 
 def changed_keys(
@@ -62,12 +94,6 @@ def changed_files(config: Mapping[str, Any], code: str, code_lists: Path) -> lis
     )
 
 
-def in_one_line(found: Sequence[str]) -> str:
-    """The first few changes, and how many more there are."""
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return "; ".join(found[:_SHOWN]) + more
-
-
 def _composed(overrides: Sequence[str], searchpath: Sequence[str]) -> dict[str, Any]:
     """Today's configuration of these overrides, plain and resolved."""
     from hydra import compose, initialize_config_dir
@@ -78,7 +104,8 @@ def _composed(overrides: Sequence[str], searchpath: Sequence[str]) -> dict[str, 
     register_resolvers()
     words = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
     if searchpath:
-        words.append(f"hydra.searchpath=[{','.join(searchpath)}]")
+        quoted = ",".join("'" + place.replace("'", "\\'") + "'" for place in searchpath)
+        words.append(f"hydra.searchpath=[{quoted}]")
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         plain = OmegaConf.to_container(compose("config", overrides=words), resolve=True)
     assert isinstance(plain, dict)
