@@ -9,8 +9,10 @@ from tests.commands import status_of
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
 from vqx.errors import VqxError
+from vqx.runs.status import State, Status
+from vqx.sweeps import slurm, submitting
 from vqx.sweeps.options import SweepOptions
-from vqx.sweeps.submission import read_submission
+from vqx.sweeps.submission import read_submission, write_submission
 from vqx.sweeps.submitting import Submitter
 
 
@@ -91,6 +93,44 @@ def test_a_refusal_is_slurms_own_line_and_names_what_stays(fake, tmp_path):
     assert states == ["queued"] * 2 + ["interrupted"] * 3
     assert "not submitted: QOSMax" in status_of(jobs[4].folder.path)["message"]
     assert read_submission(jobs[4].folder) is None
+
+
+def test_jobs_that_could_not_be_noted_are_taken_back(fake, tmp_path, monkeypatch):
+    def full(folder, submission):
+        if submission.job_id == "101_1":
+            raise VqxError("disk full")
+        write_submission(folder, submission)
+
+    monkeypatch.setattr(submitting, "write_submission", full)
+    jobs = jobs_of(tmp_path, "seed=0", "seed=1")
+    with pytest.raises(VqxError, match="disk full"):
+        submitter(tmp_path).submit(jobs, SweepOptions())
+    assert "scancel --quiet 101" in fake.calls
+    assert {status_of(job.folder.path)["state"] for job in jobs} == {"interrupted"}
+
+
+@pytest.mark.parametrize(
+    ("options", "broken", "said"),
+    [
+        ({"timeout_min": 2}, None, "signal_delay_s=120 leaves no time"),
+        ({"nodes": 3}, None, "cannot be shared out"),
+        ({}, "sinfo", "Unable to contact"),
+    ],
+)
+def test_what_ends_before_sbatch_leaves_no_run_queued(
+    fake, tmp_path, monkeypatch, options, broken, said
+):
+    monkeypatch.setattr(slurm, "_PAUSE_SECONDS", 0.0)
+    if broken:
+        fake.fail(broken, "Unable to contact slurm controller")
+    (job,) = jobs_of(tmp_path, "seed=0")
+    job.folder.write_status(Status(state=State.QUEUED, step=4, steps=6))
+    with pytest.raises(VqxError, match=said):
+        submitter(tmp_path, **options).submit([job], SweepOptions())
+    status = status_of(job.folder.path)
+    assert (status["state"], status["step"]) == ("interrupted", 4)
+    assert "not submitted: " in status["message"]
+    assert said in status["message"]
 
 
 def test_jobs_have_three_quarters_of_the_notice_to_save(fake, tmp_path):

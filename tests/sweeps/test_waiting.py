@@ -68,6 +68,16 @@ def test_a_job_that_ended_without_a_word_is_given_one(tmp_path, monkeypatch, wor
     assert said in status["message"]
 
 
+def test_what_it_said_while_it_ran_is_no_last_word(tmp_path, monkeypatch):
+    one = submitted(tmp_path)
+    one.folder.write_status(Status(state=State.RUNNING, message="starting", step=3))
+    answers(monkeypatch, {"7_0": "OUT_OF_MEMORY"})
+    wait_for([one])
+    status = status_of(one.folder.path)
+    assert (status["state"], status["step"]) == ("failed", 3)
+    assert "ran out of memory" in status["message"]
+
+
 def test_what_a_run_said_itself_stands(tmp_path, monkeypatch):
     one, done = submitted(tmp_path), submitted(tmp_path, 1)
     one.folder.write_status(Status(state=State.FAILED, message="FSQ levels"))

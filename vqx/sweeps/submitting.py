@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vqx.errors import VqxError
-from vqx.runs.status import State, Status
+from vqx.errors import ConfigError, VqxError
+from vqx.runs.status import State
 from vqx.sweeps.calls import call_for, sweep_name, variables_for
+from vqx.sweeps.job import RunJob
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import PlannedJob
 from vqx.sweeps.resources import Partition, Resources, partition_of, resources_of
-from vqx.sweeps.slurm import max_array_size
+from vqx.sweeps.slurm import cancel_jobs, max_array_size
 from vqx.sweeps.submission import Submission, read_submission, write_submission
-from vqx.sweeps.waiting import Submitted, print_failures, wait_for
+from vqx.sweeps.waiting import Submitted, print_failures, wait_for, write_end
 
 # The rest goes to submitit by the name that it has there.
 _OWN = ("submitit_folder", "max_num_timeout", "stop_seconds", "array_parallelism", "tasks_per_node")
@@ -47,7 +48,12 @@ class Submitter:
 
         Raises VqxError with Slurm's own words when it refuses: what it took before stays.
         """
-        arrays = self._arrays(jobs)
+        try:
+            self._check_limits()
+            arrays = self._arrays(jobs)
+        except VqxError as error:
+            _leave(jobs, str(error))
+            raise
         parallel = sweep.max_parallel or int(self._options["array_parallelism"])
         # Slurm limits the tasks of one array only: arrays that would exceed it together queue up.
         chained = len(arrays) > 1 and len(jobs) > parallel
@@ -84,6 +90,14 @@ class Submitter:
             print(f"\nleft running: {_counted(awaited)}\n{_HOW_TO_GO_ON}", flush=True)
             raise
 
+    def _check_limits(self) -> None:
+        limit, notice = (float(self._options[key]) for key in ("timeout_min", "signal_delay_s"))
+        if notice >= 60 * limit:  # Slurm would send the signal at once, at every start
+            raise ConfigError(
+                f"hydra.launcher.signal_delay_s={notice:g} leaves no time to train within "
+                f"hydra.launcher.timeout_min={limit:g}: change one of them"
+            )
+
     def _arrays(self, jobs: Sequence[PlannedJob]) -> list[tuple[Resources, list[PlannedJob]]]:
         """The jobs by what they need, in parts that fit into an array here."""
         partition = partition_of(self._options)
@@ -118,20 +132,12 @@ class Submitter:
             call_for(job, sweep, searchpath=self._searchpath, stop_seconds=stop_seconds)
             for job in jobs
         ]
-        taken = []
-        for job, call, handle in zip(jobs, calls, executor.submit_array(calls), strict=True):
-            assert job.folder is not None
-            done = Submitted(job.folder, str(handle.job_id), Path(handle.paths.stdout))
-            submission = Submission(
-                launcher="slurm",
-                job_id=done.job_id,
-                log=str(done.log),
-                sweep=sweep_name(),
-                code=call.code,
-            )
-            write_submission(job.folder, submission)
-            taken.append(done)
-        return taken
+        handles = executor.submit_array(calls)
+        try:
+            return [_noted(*each) for each in zip(jobs, calls, handles, strict=True)]
+        except BaseException:  # a full disk, Ctrl-C: no job is to run that no folder knows of
+            cancel_jobs({str(handle.job_id).split("_")[0] for handle in handles})
+            raise
 
     def _stop_seconds(self) -> float:
         given = self._options.get("stop_seconds")
@@ -181,13 +187,32 @@ class Submitter:
     def _refusal(self, refused: Sequence[PlannedJob], error: Exception) -> VqxError:
         """Say in the folders of refused jobs, and return an error that says, why nothing runs."""
         reason = _reason(error)
-        for job in refused:
-            assert job.folder is not None
-            message = f"not submitted: {reason}"
-            job.folder.write_status(Status(state=State.INTERRUPTED, message=message))
+        _leave(refused, reason)
         ids = sorted({one.job_id.split("_")[0] for one in self.submitted}, key=int)
         stays = f"; submitted before and left there: {', '.join(ids)}" if ids else ""
         return VqxError(f"Slurm refused {len(refused)} jobs: {reason}{stays}")
+
+
+def _noted(job: PlannedJob, call: RunJob, handle: Any) -> Submitted:
+    """A job that Slurm took, noted in its folder."""
+    assert job.folder is not None
+    taken = Submitted(job.folder, str(handle.job_id), Path(handle.paths.stdout))
+    submission = Submission(
+        launcher="slurm",
+        job_id=taken.job_id,
+        log=str(taken.log),
+        sweep=sweep_name(),
+        code=call.code,
+    )
+    write_submission(job.folder, submission)
+    return taken
+
+
+def _leave(jobs: Sequence[PlannedJob], reason: str) -> None:
+    """Say in the folders of queued jobs that nothing will run them, and why."""
+    for job in jobs:
+        assert job.folder is not None
+        write_end(job.folder, None, State.INTERRUPTED, f"not submitted: {reason}")
 
 
 def _counted(jobs: Sequence[Submitted]) -> str:

@@ -89,7 +89,8 @@ def explain_end(one: Submitted, job: SlurmJob | None) -> None:
     found = read_run(one.folder.path)
     if not isinstance(found, Run) or found.state in (*_RESULTS, State.FAILED):
         return
-    if found.state is State.INTERRUPTED and found.status is not None and found.status.message:
+    status = found.status
+    if status is not None and status.state is State.INTERRUPTED and status.message:
         return  # it was stopped, and said so
     write_end(one.folder, one.job_id, *_meaning(one, job))
 
