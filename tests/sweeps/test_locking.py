@@ -4,13 +4,16 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from tests.sweeps.made_up import plan
+from vqx.errors import VqxError
 from vqx.sweeps.locking import planning_lock, queue_lock
 from vqx.sweeps.planned import Action
 from vqx.sweeps.planning import queue_runs
@@ -61,8 +64,32 @@ def test_what_a_killed_sweep_queued_is_free_at_once(tmp_path):
     )
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert plan(tmp_path, "seed=0")[0].action is Action.RUN
-    assert [p.name for p in (tmp_path / "runs").glob(".queue-*")] == []
+    (left,) = (tmp_path / "runs").glob(".queue-*")
+    with left.open() as other:  # another plan or table that asks at this moment
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert plan(tmp_path, "seed=0")[0].action is Action.RUN
+    assert left.exists()  # who only looks removes nothing
+    with queue_lock(tmp_path):
+        assert not left.exists()
+
+
+def test_a_look_at_a_queue_does_not_stop_its_owner(tmp_path):
+    path = tmp_path / "runs" / f".queue-{socket.gethostname()}-{os.getpid()}"
+    path.parent.mkdir()
+    with path.open("w") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (look, fcntl.LOCK_UN)).start()
+        with queue_lock(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("lock", [planning_lock, queue_lock])
+def test_results_that_cannot_be_written_are_named(tmp_path, lock):
+    (tmp_path / "file").write_text("")
+    said = r"cannot write in .*file/runs \(Not a directory\)"
+    with pytest.raises(VqxError, match=said), lock(tmp_path / "file"):
+        pass
+    assert plan(tmp_path / "file", "seed=0")[0].action is Action.RUN
 
 
 def test_the_lock_says_that_it_waits(tmp_path, capfd):

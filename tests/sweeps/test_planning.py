@@ -111,7 +111,7 @@ def test_slurm_is_asked_once_and_its_live_jobs_are_left_alone(tmp_path, slurm):
     assert asked == [["1_0", "1_1", "1_2", "1_3", "4", "5"]]
 
 
-def test_where_slurm_cannot_be_asked_what_was_submitted_to_it_waits(tmp_path, slurm):
+def test_where_slurm_cannot_be_asked_what_was_submitted_to_it_waits(tmp_path, slurm, monkeypatch):
     says, _ = slurm
     says["silent"] = True
     submit(tmp_path, "seed=0", State.QUEUED, "1")
@@ -119,15 +119,18 @@ def test_where_slurm_cannot_be_asked_what_was_submitted_to_it_waits(tmp_path, sl
     submit(tmp_path, "seed=2", State.INTERRUPTED, "3")  # run here since
     submit(tmp_path, "seed=3", State.FAILED, "4", ran_as="4")
     folder(tmp_path, "seed=4", State.QUEUED)
-    planned = plan(tmp_path, *(f"seed={seed}" for seed in range(5)))
+    folder(tmp_path, "seed=5", State.QUEUED, pid=1)
+    monkeypatch.setattr(classification, "is_queue_alive", lambda runs, host, pid: pid == 1)
+    planned = plan(tmp_path, *(f"seed={seed}" for seed in range(6)))
     assert actions(planned) == [
         Action.WAITING,
         Action.WAITING,
         Action.RUN,
         Action.FAILED,
         Action.RUN,
+        Action.WAITING,  # for another sweep of this machine, whatever Slurm would say
     ]
-    assert [job.slurm_is_silent for job in planned] == [True, True, False, False, False]
+    assert [job.slurm_is_silent for job in planned] == [True, True, False, False, False, False]
 
 
 def test_without_submissions_slurm_is_not_asked(tmp_path, slurm):

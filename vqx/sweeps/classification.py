@@ -110,8 +110,14 @@ def _unknown(run: Run, submission: Submission) -> tuple[Action, str] | None:
     return Action.WAITING, f"submitted as job {submission.job_id}; Slurm cannot be asked here"
 
 
+def is_submitted(folder: RunFolder) -> bool:
+    """Whether Slurm was given this run last."""
+    submission = _submission(folder)
+    return submission is not None and submission.launcher == "slurm"
+
+
 def _submission(folder: RunFolder) -> Submission | None:
     try:
         return read_submission(folder)
-    except VqxError:
+    except (OSError, VqxError):
         return None  # damaged: as if it had never been submitted

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vqx.errors import VqxError
+
 # Both in RESULTS/runs, where names with a dot are no runs.
 _PLANNING = ".planning"
 _QUEUE = ".queue-{host}-{pid}"
@@ -34,6 +36,7 @@ def planning_lock(results: Path) -> Iterator[None]:
 def queue_lock(results: Path) -> Iterator[None]:
     """While held, runs that this process queued in `results` are left alone by other sweeps."""
     path = _queue(results / "runs", socket.gethostname(), os.getpid())
+    _sweep_up(path.parent)
     with _locked(path, patient=False):
         try:
             yield
@@ -42,16 +45,17 @@ def queue_lock(results: Path) -> Iterator[None]:
 
 
 def is_queue_alive(runs: Path, host: str, pid: int) -> bool:
-    """Whether the process that queued runs in `runs` still goes through them."""
+    """Whether the process that queued runs in `runs` still goes through them; changes nothing."""
     path = _queue(runs, host, pid)
     if (host, pid) == (socket.gethostname(), os.getpid()):
         return False  # they are our own
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: two that ask at once must not take each other for the owner.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError as error:
@@ -59,10 +63,31 @@ def is_queue_alive(runs: Path, host: str, pid: int) -> bool:
             return False
         raise
     else:
-        path.unlink(missing_ok=True)  # left behind by a killed sweep
         return False
     finally:
         os.close(descriptor)
+
+
+def _sweep_up(runs: Path) -> None:
+    """Remove what killed sweeps of this machine left: elsewhere their locks may not be seen."""
+    host = socket.gethostname()
+    for path in runs.glob(_QUEUE.format(host=host, pid="*")):
+        pid = path.name.rpartition("-")[2]
+        gone = pid.isdigit() and not Path("/proc", pid).exists() and Path("/proc/self").exists()
+        if gone and not is_queue_alive(runs, host, int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises VqxError when that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> VqxError:
+    return VqxError(f"cannot write in {path} ({error.strerror}): give another place by results=DIR")
 
 
 def _queue(runs: Path, host: str, pid: int) -> Path:
@@ -71,8 +96,11 @@ def _queue(runs: Path, host: str, pid: int) -> Path:
 
 @contextmanager
 def _locked(path: Path, *, patient: bool) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
     try:
         _take(descriptor, path, patient=patient)
         yield
@@ -87,8 +115,7 @@ def _take(descriptor: int, path: Path, *, patient: bool) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if not patient:
-                raise
+            pass
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -99,7 +126,7 @@ def _take(descriptor: int, path: Path, *, patient: bool) -> None:
                     file=sys.stderr,
                 )
             return
-        if not told:
+        if not told and patient:  # nobody has our own queue's for longer than a look
             print("another sweep is being planned here: waiting for it", file=sys.stderr)
             told = True
         time.sleep(_POLL_SECONDS)

@@ -8,7 +8,7 @@ from typing import Any
 from vqx.config import run_name
 from vqx.errors import VqxError
 from vqx.runs.folder import RunFolder
-from vqx.sweeps.classification import Slurm, classify
+from vqx.sweeps.classification import Slurm, classify, is_submitted
 from vqx.sweeps.locking import planning_lock
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import Action, PlannedJob
@@ -87,6 +87,7 @@ def decide(jobs: Sequence[PlannedJob], options: SweepOptions) -> list[PlannedJob
         action, note = classify(job.folder, job.config, slurm)
         if action is Action.FAILED and options.retry == "failed":
             action = Action.RUN
-        silent = bool(slurm.silence) and action is Action.WAITING
+        waits = action is Action.WAITING and is_submitted(job.folder)
+        silent = waits and bool(slurm.silence)
         decided.append(replace(job, action=action, note=note, slurm_is_silent=silent))
     return decided

@@ -10,6 +10,7 @@ from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder
 from vqx.runs.lock import RunLock
 from vqx.runs.status import State, Status
+from vqx.sweeps.locking import make_folder
 from vqx.sweeps.planned import Action, PlannedJob
 
 
@@ -23,7 +24,7 @@ def queue_runs(jobs: Sequence[PlannedJob]) -> None:
         if job.action is not Action.RUN or job.folder is None or job.config is None:
             continue
         if not job.folder.path.exists():
-            job.folder.path.mkdir(parents=True, exist_ok=True)
+            make_folder(job.folder.path)
             _queue(job.folder, job.config, job.overrides)
             continue
         try:
