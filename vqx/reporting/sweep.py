@@ -29,13 +29,22 @@ class SweepWords:
         return sweep_name(self.words).replace("/", "-")
 
     def jobs(self) -> list[PlannedJob]:
-        """Its jobs, each run once, in order. Raises ConfigError for words that cannot be meant."""
+        """Its jobs, each run once, in order; of a search those that it has begun.
+
+        Raises ConfigError for words that cannot be meant, VqxError for a search without any.
+        """
         from vqx.sweeps.view import sweep_jobs
 
         jobs: dict[object, PlannedJob] = {}
         for job in sweep_jobs(self.words, config_dir=self.config_dir):
             jobs.setdefault(job.folder.path if job.folder else job.overrides, job)
         return list(jobs.values())
+
+    def growing_file(self) -> Path | None:
+        """The file that grows with the sweep's jobs, of a search; else None."""
+        from vqx.sweeps.view import growing_file
+
+        return growing_file(self.words, config_dir=self.config_dir)
 
 
 def sweep_of(words: Sequence[str]) -> SweepWords | None:
@@ -44,6 +53,9 @@ def sweep_of(words: Sequence[str]) -> SweepWords | None:
     A sweep is named by +sweeps=NAME or -m. Raises ConfigError for --config-dir without a folder.
     """
     kept, config_dir = _config_dir(words)
+    for word in kept:
+        if word.startswith(("sweeps=", "++sweeps=")):
+            raise ConfigError(f"'{word}': a sweep is named as +{word.lstrip('+')}")
     if not any(w in ("-m", "--multirun") or w.startswith("+sweeps=") for w in kept):
         return None
     return SweepWords(tuple(w for w in kept if w not in ("-m", "--multirun")), config_dir)

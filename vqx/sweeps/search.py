@@ -1,22 +1,21 @@
 """Searches by hydra-optuna-sweeper that survive: the study's folder is the search.
 
 results/studies/NAME-SIGNATURE/ holds study.db, trials.jsonl (a line a trial: its run) and, at the
-end, optimization_results.yaml. The signature is of all that makes trials comparable, so that other
-steps or another data set begin a study of their own.
+end, optimization_results.yaml.
 """
 
 import fcntl
-import hashlib
-import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vqx.config import resolved_identity, signature
 from vqx.errors import ConfigError, VqxError
 from vqx.runs.files import append_line
+from vqx.sweeps.locking import make_folder
+from vqx.sweeps.trials import plan_lines, study_folder, trial_jobs, trials_file
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -37,16 +36,18 @@ def search(
     hydra_context: "HydraContext",
     task_function: "TaskFunction",
 ) -> None:
-    """Run trials until the study has `n_trials` that ended.
+    """Run trials until the study has `n_trials` that ended; or show them, or cancel their jobs.
 
     Trials that a killed search left behind are tried again. Raises VqxError when optuna is not
     installed, another process works on the study, or no trial gets a value.
     """
+    options = _checked(options)
+    folder = study_folder(config)
+    if _only_looks(folder, options, config, hydra_context):
+        return
     _check_installed()
-    options = dict(options)
-    params = options.get("params") or {}
-    folder = study_folder(config, name=str(options["study_name"]), params=params)
-    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("VQX_SWEEP", folder.name)
+    make_folder(folder)
     with _held(folder):
         study = _study(folder, options)
         lost = retry_lost(study)
@@ -63,26 +64,43 @@ def search(
     print(_best(study, folder, str(config.get("objective"))), flush=True)
 
 
-def study_folder(config: "DictConfig", *, name: str, params: Mapping[str, Any]) -> Path:
-    """Where the study of a command is kept."""
-    if not name or Path(name).name != name:
-        raise ConfigError(f"hydra.sweeper.study_name={name}: must be a plain file name")
-    swept = sorted(word for word in config.hydra.overrides.task if _is_swept(word))
-    parts = [
-        signature(resolved_identity(config)),
-        str(config.get("objective")),
-        sorted((str(key), str(value)) for key, value in params.items()),
-        swept,
-    ]
-    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
-    return Path(str(config.results)) / "studies" / f"{name}-{digest}"
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The sweeper's options. Raises ConfigError for one that cannot be."""
+    for name in ("n_trials", "n_jobs"):
+        if type(options[name]) is not int or options[name] < 1:
+            raise ConfigError(
+                f"hydra.sweeper.{name} must be a positive whole number; got {options[name]!r}"
+            )
+    if options["direction"] not in ("maximize", "minimize"):
+        raise ConfigError(
+            f"hydra.sweeper.direction must be maximize or minimize; got {options['direction']!r}"
+        )
+    return dict(options)
 
 
-def _is_swept(word: str) -> bool:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
+def _only_looks(
+    folder: Path,
+    options: Mapping[str, Any],
+    config: "DictConfig",
+    hydra_context: "HydraContext",
+) -> bool:
+    """Whether the command was to show the search (plan=true) or to cancel its jobs; then it has."""
+    from vqx.sweeps.cancelling import cancel
+    from vqx.sweeps.planning import decide
+    from vqx.sweeps.sweeping import options_of
 
-    (override,) = OverridesParser.create().parse_overrides([word])
-    return override.is_sweep_override()
+    asked = options_of(config)
+    if not (asked.plan or asked.cancel):
+        return False
+    jobs = decide(trial_jobs(config, cast(Any, hydra_context.config_loader)), asked)
+    if asked.plan:
+        print("\n".join(plan_lines(folder, jobs, options)))
+    elif jobs:
+        with _held(folder):  # a living search would start the next trial
+            cancel(jobs)
+    else:
+        print(f"search {folder}: no trial has begun")
+    return True
 
 
 def _check_installed() -> None:
@@ -107,11 +125,17 @@ def _held(folder: Path) -> Iterator[None]:
 
 def _study(folder: Path, options: Mapping[str, Any]) -> "Study":
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError  # type: ignore[import-untyped]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # of the storage: its set-up
     url = options.get("storage") or f"sqlite:///{folder / 'study.db'}"
     connect = {"timeout": _BUSY_SECONDS} if str(url).startswith("sqlite") else {}
-    storage = optuna.storages.RDBStorage(str(url), engine_kwargs={"connect_args": connect})
+    try:
+        storage = optuna.storages.RDBStorage(str(url), engine_kwargs={"connect_args": connect})
+    except (ImportError, SQLAlchemyError) as error:
+        said = " ".join(str(error).split())
+        raise VqxError(f"the study's storage {url} cannot be opened: {said}") from error
     return optuna.create_study(
         study_name=folder.name,
         storage=storage,
@@ -222,7 +246,7 @@ class _Launcher:
 
         self._launcher = launcher
         self._study = study
-        self._trials = folder / "trials.jsonl"
+        self._trials = trials_file(folder)
         self._composer = Composer(config, cast(Any, hydra_context.config_loader))
         self._failures: list[str] = []
 

@@ -29,6 +29,9 @@ def launch_for_search(
     from vqx.sweeps.sweeping import options_of
 
     given = options_of(launcher.config)
+    if given.plan or given.cancel:
+        asked = "plan=true" if given.plan else "cancel=true"
+        raise ConfigError(f"{asked}: this sweeper decides as it goes, use hydra/sweeper=search")
     options = replace(given, wait=True, retry="failed")
     composer = Composer(launcher.config, cast(Any, launcher.hydra_context.config_loader))
     results = Path(str(launcher.config.results))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
     from omegaconf import DictConfig
 
+_OURS = "hydra_plugins.vqx_sweeper.VqxSweeper"
+
 
 def composed_jobs(
     config: "DictConfig", loader: "ConfigLoader", *, show_progress: bool
@@ -37,6 +39,8 @@ def composed_jobs(
     composer = Composer(config, loader)
     sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
     assert isinstance(sweeper, dict)
+    if sweeper.get("_target_") != _OURS:
+        raise ConfigError(f"{sweeper.get('_target_')} keeps no list of its jobs: hydra/sweeper=vqx")
     typed = job_words(list(config.hydra.overrides.task), composer.repository)
     settings = {str(key): value for key, value in sweeper.items()}
     return compose_jobs(jobs_of(settings, typed, loader), composer, show_progress=show_progress)

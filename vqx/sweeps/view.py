@@ -1,13 +1,15 @@
 """A sweep as others see it: its rows, planned from the words that start it, and nothing run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqx.errors import ConfigError
+from vqx.errors import ConfigError, VqxError
 from vqx.sweeps.planned import PlannedJob
 from vqx.sweeps.planning import decide
 from vqx.sweeps.sweeping import composed_jobs, options_of
+from vqx.sweeps.trials import is_search, study_folder, trial_jobs, trials_file
 
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -17,18 +19,42 @@ if TYPE_CHECKING:
 def sweep_jobs(words: Sequence[str], *, config_dir: Path | None = None) -> list[PlannedJob]:
     """The jobs that `python -m vqx.train -m WORDS` would plan now; writes nothing.
 
-    `config_dir` is what `--config-dir` names, for a sweep file of the user's own. Raises
-    ConfigError for words that cannot be meant; a job that cannot be run is there as refused.
+    Of a search: the trials that it has begun. `config_dir` is what `--config-dir` names, for a
+    sweep file of the user's own. Raises ConfigError for words that cannot be meant, VqxError for a
+    search that has not begun; a job that cannot be run is there as refused.
     """
+    with _one_line():
+        config, loader = multirun(words, config_dir)
+        return decide(_jobs(config, loader), options_of(config))
+
+
+def growing_file(words: Sequence[str], *, config_dir: Path | None = None) -> Path | None:
+    """The file that gets a line whenever the sweep gets a job: of a search; else None."""
+    with _one_line():
+        config, _ = multirun(words, config_dir)
+        return trials_file(study_folder(config)) if is_search(config) else None
+
+
+def _jobs(config: "DictConfig", loader: "ConfigLoaderImpl") -> list[PlannedJob]:
+    if not is_search(config):
+        return composed_jobs(config, loader, show_progress=False)
+    if jobs := trial_jobs(config, loader):
+        return jobs
+    raise VqxError(f"the search {study_folder(config)} has begun no trial")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What Hydra refuses, as a ConfigError."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from vqx.guard import explain
 
     try:
-        config, loader = multirun([w for w in words if w not in ("-m", "--multirun")], config_dir)
-        return decide(composed_jobs(config, loader, show_progress=False), options_of(config))
-    except (HydraException, OmegaConfBaseException) as error:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(explain(error)) from error
 
 
@@ -57,7 +83,8 @@ def multirun(
         schema = SearchPathQuery(provider="schema")
         path.prepend("command-line", f"file://{config_dir.resolve()}", anchor=schema)
     loader = ConfigLoaderImpl(path)
+    overrides = [word for word in words if word not in ("-m", "--multirun")]
     config = loader.load_configuration(
-        "config", [*words, "hydra.mode=MULTIRUN"], run_mode=RunMode.MULTIRUN
+        "config", [*overrides, "hydra.mode=MULTIRUN"], run_mode=RunMode.MULTIRUN
     )
     return config, loader

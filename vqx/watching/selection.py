@@ -36,6 +36,8 @@ def parse(words: Sequence[str]) -> Options:
     watch, words = _watch(words)
     metrics, words = _metrics(words)
     if sweep := sweep_of(words):
+        if any(word.startswith("runs=") for word in words):
+            raise ConfigError("runs= and a sweep exclude each other: a sweep names its own runs")
         return Options(sweep=sweep, watch=watch, metrics=metrics)
     runs: list[str] = []
     filters = {}
@@ -87,8 +89,7 @@ def _path(word: str) -> str:
 def places_of(options: Options, *, default: Path) -> Callable[[], Sequence[Place]]:
     """Where to look, asked again at each look: runs may appear. Raises VqxError for no sweep."""
     if options.sweep is not None:
-        places = _sweep_places(options.sweep)
-        return lambda: places
+        return _SweepPlaces(options.sweep)
     return lambda: _found_places(options, default)
 
 
@@ -100,6 +101,28 @@ def _found_places(options: Options, default: Path) -> list[Place]:
         kept = {run.folder.path for run in select(runs, options.filters, options=_KEYS)}
         paths = [path for path in paths if path in kept or isinstance(found[path], Skipped)]
     return [Place(path) for path in paths]
+
+
+class _SweepPlaces:
+    """Places of a sweep, and of a search anew whenever it has begun a trial."""
+
+    def __init__(self, sweep: SweepWords) -> None:
+        self._sweep = sweep
+        self._growing = sweep.growing_file()
+        self._size = self._size_now()
+        self._places = _sweep_places(sweep)
+
+    def __call__(self) -> Sequence[Place]:
+        size = self._size_now()
+        if size != self._size:
+            self._size, self._places = size, _sweep_places(self._sweep)
+        return self._places
+
+    def _size_now(self) -> int:
+        try:
+            return self._growing.stat().st_size if self._growing else 0
+        except FileNotFoundError:
+            return 0
 
 
 def _sweep_places(sweep: SweepWords) -> list[Place]:
