@@ -39,6 +39,14 @@ def test_nothing_near_gives_no_suggestion():
     assert nearest("zzzz", ["seed", "model"]) == ""
 
 
+def test_several_values_without_m_are_told_what_they_may_mean():
+    from hydra.errors import ConfigCompositionException
+
+    said = "Ambiguous value for argument 'seed=0,1'\n1. To use it as a list, use key=[value1]"
+    line = "seed=0,1 is several values: give -m to run each, or write a list as KEY=[A,B]"
+    assert explain(ConfigCompositionException(said)) == line
+
+
 def test_an_unknown_error_stays_readable_in_one_line():
     assert explain(ValueError("first\n  second\n")) == "first second"
 

@@ -198,6 +198,8 @@ def test_a_sweep_of_ones_own_has_its_name(
     assert Path("results/tables/rates.md").exists()
     assert main(["+sweeps=rates", "--config-dir=mine", "runs=results/runs"]) == 1
     assert "exclude each other" in capsys.readouterr().err
+    assert main(["+sweeps=rates", "--config-dir=mine", f"out={__file__}/x"]) == 1
+    assert "cannot write in" in capsys.readouterr().err
 
 
 def _python(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

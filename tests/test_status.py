@@ -109,6 +109,9 @@ def test_a_sweep_with_what_is_missing(
         (["nowhere"], "'nowhere' is neither KEY=VALUE nor a run folder"),
         (["+sweeps=nosuch"], r"there is no \+?sweeps=nosuch"),
         (["+sweeps=swasun", "quantiser=fsq"], "quantiser"),
+        (["+sweeps=swasun", "runs=x"], "runs= and a sweep exclude each other"),
+        (["sweeps=swasun"], r"'sweeps=swasun': a sweep is named as \+sweeps=swasun"),
+        (["-m", "seed=["], r"cannot read 'seed=\['"),
         (["+sweeps=swasun", "--config-dir"], "--config-dir: name the folder"),
     ],
 )

@@ -59,6 +59,7 @@ def show(error: Exception) -> None:
     """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from vqx.guard import explain
 
@@ -66,7 +67,7 @@ def show(error: Exception) -> None:
         traceback.print_exception(error)
     elif isinstance(error, VqxError):
         print(f"vqx: {error}", file=sys.stderr, flush=True)
-    elif isinstance(error, HydraException | OmegaConfBaseException):
+    elif isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
         print(f"vqx: {explain(error)}", file=sys.stderr)
     else:
         traceback.print_exception(error)

@@ -92,6 +92,8 @@ def explain(error: Exception) -> str:
         return _unknown_option(match[2])
     if "Missing mandatory value" in text and (match := re.search(r"full_key: ([\w.]+)", text)):
         return f"'{match[1]}' has no default: give it as {match[1]}=..."
+    if match := re.search(r"Ambiguous value for argument '(.+?)'\n", text):
+        return f"{match[1]} is several values: give -m to run each, or write a list as KEY=[A,B]"
     said = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     typed = getattr(error, "override", None)  # of what Hydra's parser cannot read
     return f"cannot read '{typed}': {said}" if isinstance(typed, str) else said

@@ -167,7 +167,10 @@ def report(options: Options, *, show: Callable[[str], object], width: int, bold:
 
 
 def _write(markdown: str, rows: str, runs: str, options: Options) -> list[Path]:
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VqxError(f"cannot write in {options.out} ({error.strerror}): give out=...") from error
     texts = {
         f"{options.name}.md": markdown,
         f"{options.name}.csv": rows,

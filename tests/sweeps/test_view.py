@@ -1,5 +1,6 @@
 """A sweep's rows from its words, as reports see them; every shipped sweep file plans."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,8 @@ def test_ones_own_sweep_may_set_what_all_its_jobs_have(tmp_path):
         (MINE, ["quantizer=nosuch", "trainer.stps=1"], "there is no quantizer=nosuch"),
         (MINE, ["retry=all"], "retry must be failed or null"),
         (MINE, ["seed=["], "cannot read 'seed=\\['"),
+        (MINE + "hydra: [", ["+sweeps=mine"], "mine.yaml.*line"),
+        (MINE, ["hydra/sweeper=basic"], "BasicSweeper keeps no list of its jobs"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, text, words, message):
@@ -126,5 +129,10 @@ assert "torch" not in sys.modules
 def test_a_sweeps_name_is_its_files_or_what_was_typed_options_aside():
     assert sweep_name(["seed=0", "+sweeps=swasun", "plan=true"]) == "swasun"
     typed = ["quantizer=fsq,vq", "seed=0,1"]
-    same = [*reversed(typed), "retry=failed", "wait=true"]
+    same = [*typed, "retry=failed", "wait=true", "hydra/launcher=local", "results=elsewhere"]
     assert sweep_name(same) == sweep_name(typed) != sweep_name(typed[:1])
+    assert re.fullmatch("quantizer-seed-[0-9a-f]{8}", sweep_name(typed))
+    assert re.fullmatch("learning_rate-[0-9a-f]{8}", sweep_name(["trainer.learning_rate=1,2"]))
+    assert re.fullmatch("sweep-[0-9a-f]{8}", sweep_name(["seed=0"]))
+    many = [f"{letter * 20}=1,2" for letter in "abc"]
+    assert len(sweep_name(many)) <= 49

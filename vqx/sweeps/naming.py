@@ -1,10 +1,12 @@
 """What a sweep is called, and whether its file is more than a list of jobs."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vqx.errors import ConfigError
+from vqx.guard import explain
 from vqx.sweeps.options import OPTION_NAMES
 
 if TYPE_CHECKING:
@@ -12,18 +14,25 @@ if TYPE_CHECKING:
     from hydra.core.default_element import InputDefault
     from hydra.core.override_parser.types import Override
 
+_NO_RUNS = (*OPTION_NAMES, "results", "cache_dir")  # keys that change no run
+_LONGEST = 40
+
 
 def sweep_name(typed: Sequence[str]) -> str:
-    """The +sweeps name, else a hash: the same for the same command, whatever the sweep's options.
+    """The +sweeps name, else what it varies and a hash, e.g. quantizer-seed-4d64dd39.
 
-    Its runs stay together under it, as a group of Weights & Biases.
+    The same for the same runs, whatever the sweep's options, launcher and results folder: its runs
+    stay together under it, as a group of Weights & Biases.
     """
     overrides = _parsed(typed)
     named = [name for override in overrides for name in _choices(override)]
     if named:
         return "+".join(named)
-    words = sorted(o.input_line or "" for o in overrides if o.key_or_group not in OPTION_NAMES)
-    return f"sweep-{hashlib.sha256(chr(10).join(words).encode()).hexdigest()[:8]}"
+    kept = [o for o in overrides if o.key_or_group not in _NO_RUNS and not o.is_hydra_override()]
+    words = sorted(override.input_line or "" for override in kept)
+    varied = [o.key_or_group.split(".")[-1] for o in kept if o.is_sweep_override()]
+    said = re.sub(r"[^\w-]+", "_", "-".join(varied))[:_LONGEST].rstrip("-_") or "sweep"
+    return f"{said}-{hashlib.sha256(chr(10).join(words).encode()).hexdigest()[:8]}"
 
 
 def job_words(typed: Sequence[str], repository: "IConfigRepository") -> list[str]:
@@ -41,8 +50,12 @@ def job_words(typed: Sequence[str], repository: "IConfigRepository") -> list[str
 
 def _parsed(typed: Sequence[str]) -> "list[Override]":
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
 
-    return OverridesParser.create().parse_overrides(list(typed))
+    try:
+        return OverridesParser.create().parse_overrides(list(typed))
+    except HydraException as error:
+        raise ConfigError(explain(error)) from error
 
 
 def _choices(override: "Override") -> list[str]:
