@@ -16,7 +16,7 @@ from tests.runs.synthetic import config_of, write_run
 from vqx.errors import RunLocked, TakenOver
 from vqx.runs import lock, ownership
 from vqx.runs.folder import RunFolder
-from vqx.runs.lock import RunLock
+from vqx.runs.lock import RunLock, outwait_silence
 from vqx.runs.ownership import STALE_SECONDS, Owner, claim, newest_claim, owner
 from vqx.runs.reading import Run, read_run
 from vqx.runs.status import State, Status
@@ -130,6 +130,34 @@ def test_a_requeued_job_waits_for_its_former_self(
     with RunLock(tmp_path) as held:
         assert held.claim.number == 2
     leave.join()
+
+
+@pytest.mark.parametrize("sign", ["none", "touched", "released"])
+def test_a_job_waits_until_it_knows_whether_the_owner_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    monkeypatch.setattr(lock, "_SILENCE_SECONDS", 0.05)
+    path = claimed(tmp_path, age=STALE_SECONDS - (1.5 if sign == "none" else 60))
+    with pytest.raises(RunLocked), RunLock(tmp_path):
+        pass
+    act = {
+        "none": lambda: None,
+        "touched": lambda: os.utime(path),
+        "released": path.with_suffix(".released").touch,
+    }
+    timer = threading.Timer(0.5, act[sign])
+    began = time.monotonic()
+    timer.start()
+    outwait_silence(tmp_path)
+    assert 0.4 < time.monotonic() - began < 10
+    if sign == "touched":
+        with pytest.raises(RunLocked), RunLock(tmp_path):
+            pass
+    else:
+        with RunLock(tmp_path):
+            began = time.monotonic()
+            outwait_silence(tmp_path)  # a lock that is seen tells at once
+            assert time.monotonic() - began < 0.4
 
 
 def test_an_owner_that_was_taken_over_writes_nothing(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from tests.commands import environment, result_of, status_of
+from tests.runs.test_ownership import claimed
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
 from vqx.errors import Diverged, SubmissionStale, VqxError
 from vqx.runs.lock import RunLock
+from vqx.runs.ownership import STALE_SECONDS
 from vqx.runs.status import State, Status
 from vqx.sweeps import ending
 from vqx.sweeps import job as job_module
@@ -108,6 +110,16 @@ def test_done_and_held_runs_are_left_alone(job, trained, capsys):
     job.folder.write_result({"metrics": {}})
     assert call_for(job)() == "done"
     assert trained == []
+
+
+def test_it_does_not_leave_a_run_to_an_owner_that_is_gone(job, trained, monkeypatch):
+    """Of a node that was lost a minute ago: nobody would start the run again."""
+    claimed(job.folder.path, age=STALE_SECONDS - 1.0)
+    rewrite(job.folder.config, steps=5)
+    with pytest.raises(SubmissionStale):  # which takes the lock to say so
+        call_for(job)()
+    assert call_for(job, snapshot=True)() == "failed"
+    assert len(trained) == 1
 
 
 def test_a_diverged_run_is_a_result_and_a_failed_one_raises(job, monkeypatch):

@@ -12,13 +12,14 @@ from types import TracebackType
 
 from vqx.errors import RunLocked, TakenOver, VqxError
 from vqx.runs.files import remove_leftovers
-from vqx.runs.ownership import Claim, Owner, claim, owner
+from vqx.runs.ownership import Claim, Owner, claim, may_live, newest_claim, owner
 
 # A report's probe holds the shared lock for microseconds: a taker must not mistake it for a run.
 _PATIENCE_SECONDS, _PAUSE_SECONDS = 0.25, 0.05
 # A job that Slurm started again may meet its former self while that is still ending.
 _REQUEUE_SECONDS = 60.0
 _TOUCH_SECONDS = 10.0
+_SILENCE_SECONDS = 1.0
 
 
 class RunLock:
@@ -129,6 +130,22 @@ def _close_after_fork(lock: RunLock) -> None:
             held.close()
 
     os.register_at_fork(after_in_child=close_in_child)
+
+
+def outwait_silence(folder: Path) -> None:
+    """Wait while the owner of run `folder`, on another host, may be dead; at most two minutes.
+
+    Until it is heard of, has left, or its claim is stale; at once where its lock can be seen. For a
+    job that nobody starts again: RunLock would leave a run to a process that is gone.
+    """
+    first = newest_claim(folder)
+    while first is not None and not is_held(folder):
+        last = newest_claim(folder)
+        if last is None or (last.number, last.touched) != (first.number, first.touched):
+            return
+        if not may_live(folder, last):
+            return
+        time.sleep(_SILENCE_SECONDS)
 
 
 def is_held(folder: Path) -> bool:

@@ -154,6 +154,11 @@ def claim(folder: Path) -> Claim:
     return mine
 
 
+def may_live(folder: Path, found: Found) -> bool:
+    """Whether the owner of `found` may still be alive, as far as this process can tell."""
+    return not _is_over(found, Owner()) and _server_time(folder) - found.touched < STALE_SECONDS
+
+
 def _is_over(found: Found, me: Owner) -> bool:
     """Whether its process has left or is known to be dead."""
     if found.released:

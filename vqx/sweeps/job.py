@@ -14,7 +14,7 @@ from vqx.errors import Diverged, Interrupted, RunLocked, SubmissionStale, VqxErr
 from vqx.running import record_failure, run_or_go_on, show_result
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder, read_json
-from vqx.runs.lock import RunLock
+from vqx.runs.lock import RunLock, outwait_silence
 from vqx.runs.ownership import owner
 from vqx.runs.scheduler import job_id
 from vqx.runs.status import State, Status
@@ -94,6 +94,8 @@ class RunJob:
             print("done already", flush=True)
             return State.DONE
         config, overrides = _stored(folder)
+        if first_process():
+            outwait_silence(folder.path)
         found = self._changes(folder, config, overrides)
         try:
             run_or_go_on(config, folder, overrides=overrides)
