@@ -156,6 +156,15 @@ def test_a_disorderly_sweep_keeps_all_its_rows(tmp_path: Path) -> None:
     )
 
 
+def test_a_run_before_its_first_step_has_no_step_0_of_0(tmp_path: Path) -> None:
+    for seed, state in enumerate((State.RUNNING, State.INTERRUPTED)):
+        write_run(tmp_path, config_of("fsq", seed=seed), state=state, step=0, steps=0)
+    (note,) = (n.text for n in table_of(tmp_path).notes if n.about == "fsq")
+    running, interrupted = note.split("; ")
+    assert running == "seed 0 running: before its first step, on elsewhere"
+    assert interrupted.startswith("seed 1 interrupted before its first step (")
+
+
 def test_collapsed_runs_are_folded_and_said(tmp_path: Path) -> None:
     config = config_of("ema")
     write_run(

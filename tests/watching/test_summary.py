@@ -5,12 +5,19 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.runs.synthetic import config_of, write_run
 from vqx.runs.status import State
 from vqx.watching.entry import Entry
 from vqx.watching.states import Stage
 from vqx.watching.summary import eta_seconds, summarize, summary_line
 from vqx.watching.watcher import Place, Watcher
+
+
+@pytest.fixture(autouse=True)
+def _sweeps_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vqx.watching.watcher.is_queue_alive", lambda *_: True)
 
 
 def _entries(tmp_path: Path, **kinds: int) -> list[Entry]:

@@ -1,6 +1,8 @@
 """What a run is said to do: by its folder, and by Slurm where that knows more."""
 
+import fcntl
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +30,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(scheduler, "slurm_jobs", answer)
     return questions
+
+
+def test_a_queued_run_whose_sweep_was_killed_is_lost(tmp_path: Path) -> None:
+    here = socket.gethostname()
+    path = write_run(tmp_path, config_of(), state=State.QUEUED, host=here, pid=7, step=0)
+    queue = tmp_path / f".queue-{here}-7"
+    watcher = Watcher(lambda: [Place(path)])
+    with queue.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert _stages(watcher.look()) == ["queued"]
+    (entry,) = watcher.look()
+    assert (entry.stage.value, entry.note) == ("lost", "its sweep is gone: start it again")
+    assert queue.exists()
 
 
 def _stages(entries: list[Entry]) -> list[str]:
@@ -113,6 +128,7 @@ def test_changes_are_seen_and_nothing_else_is_read(
     tmp_path: Path, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_run(tmp_path, config_of(), state=State.QUEUED)
+    monkeypatch.setattr("vqx.watching.watcher.is_queue_alive", lambda *_: True)
     watcher = Watcher(lambda: [Place(path)])
     assert _stages(watcher.look()) == ["queued"]
     read: list[Path] = []

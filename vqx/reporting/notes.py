@@ -12,7 +12,7 @@ from vqx.reporting.stamps import Stamps, images_in
 from vqx.reporting.variants import masked_numbers, soft_numbers
 from vqx.runs.durations import duration
 from vqx.runs.reading import Run
-from vqx.runs.status import State
+from vqx.runs.status import State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,17 @@ def _state(run: Run) -> str:
     if run.state == State.RUNNING and status is not None:
         left = "" if status.eta_seconds is None else f", {duration(status.eta_seconds)} left"
         job = f", SLURM job {status.job_id}" if status.job_id else ""
-        step = f"step {status.step:,} of {status.steps:,}"
-        return f"{seed}running: {step}{left}, on {status.host}{job}{'; ' + note if note else ''}"
-    step = f" at step {status.step:,} of {status.steps:,}" if status is not None else ""
+        return f"{seed}running: {_step(status)}{left}, on {status.host}{job}{'; ' + note if note else ''}"
+    at = "at " if status is not None and status.steps else ""
+    step = f" {at}{_step(status)}" if status is not None else ""
     step = "" if run.state == State.COLLAPSED else step
     return f"{seed}{run.state}{step}{': ' + note if note else ''} ({run.folder.path})"
+
+
+def _step(status: Status) -> str:
+    """How far a run is; the number of its steps is not known until its data are."""
+    known = f"step {status.step:,} of {status.steps:,}"
+    return known if status.steps else "before its first step"
 
 
 def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:

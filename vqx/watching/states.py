@@ -15,7 +15,7 @@ class Stage(StrEnum):
     REQUEUED = "requeued"  # interrupted, and its job waits in Slurm to go on
     QUEUED = "queued"
     FAILED = "failed"
-    LOST = "lost"  # queued, and Slurm knows no job that will run it
+    LOST = "lost"  # queued, and neither a job of Slurm nor a living sweep will run it
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     REFUSED = "refused"  # of a sweep: its configuration cannot be run

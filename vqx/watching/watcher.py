@@ -11,6 +11,7 @@ from vqx.errors import VqxError
 from vqx.runs.folder import RunFolder
 from vqx.runs.reading import Run, Skipped, read_run
 from vqx.runs.status import State
+from vqx.sweeps.locking import is_queue_alive
 from vqx.sweeps.slurm import SlurmJob
 from vqx.sweeps.submission import Submission, read_submission
 from vqx.watching.entry import Entry, job_id_of
@@ -52,10 +53,12 @@ class Watcher:
     places: Callable[[], Sequence[Place]]
     scheduler: Scheduler = field(default_factory=Scheduler)
     _known: dict[Path, _Known] = field(default_factory=dict)
+    _queues: dict[tuple[Path, str, int], bool] = field(default_factory=dict)
 
     def look(self, *, now: float | None = None) -> list[Entry]:
         """The runs as they are now, in the order of their places."""
         now = time.time() if now is None else now
+        self._queues.clear()
         places = list(self.places())
         for place in places:
             if place.path is not None:
@@ -105,6 +108,8 @@ class Watcher:
         asked = jobs is not None and job_id is not None and run.state in _UNENDED
         job = jobs.get(job_id) if jobs is not None and job_id is not None else None
         stage, note = stage_of(run, job if asked else None, asked=asked)
+        if stage == Stage.QUEUED and not job_id and self._is_left(run):
+            stage, note = Stage.LOST, "its sweep is gone: start it again"
         last = known.tail.last if known.tail else {}
         return Entry(
             config=run.config,
@@ -117,6 +122,15 @@ class Watcher:
             note=note,
             slurm_node=job.node if job and asked else "",
         )
+
+    def _is_left(self, run: Run) -> bool:
+        """Whether the process that queued a run, of no scheduler, will never come to it."""
+        if run.status is None:
+            return False
+        queue = (run.folder.path.parent, run.status.host, run.status.pid)
+        if queue not in self._queues:
+            self._queues[queue] = is_queue_alive(*queue)
+        return not self._queues[queue]
 
 
 _UNENDED = frozenset({State.QUEUED, State.RUNNING, State.INTERRUPTED})
