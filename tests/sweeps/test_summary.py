@@ -117,6 +117,19 @@ def test_another_devices_time_is_not_mixed_in(tmp_path):
     assert costs_of(tmp_path, word="seed=7", trainer=cpu) == pytest.approx(60 + 2)
 
 
+def test_a_total_names_the_devices_that_it_is_counted_on(tmp_path):
+    done(tmp_path, "seed=0", seconds=1, device="H200")
+    done(tmp_path, "seed=1", seconds=1, device="H200")
+    done(tmp_path, "seed=2", seconds=60)
+    cpu = composer(tmp_path, trainer={**TRAINER, "device": "cpu"})
+    jobs = make_plan([["seed=7"]], cpu, SweepOptions(), show_progress=False)
+    assert plan_table("mine", jobs, width=None)[-1] == "expected cost: 1 min 2 s for 1 job on cpu"
+    both = [*jobs, *plan(tmp_path, "seed=8")]
+    assert plan_table("mine", both, width=None)[-1] == (
+        "expected cost: 1 min 5 s for 2 jobs on H200 and cpu, one after the other"
+    )
+
+
 def test_steps_taken_are_not_paid_again(tmp_path):
     done(tmp_path, "seed=0", seconds=100)
     folder(tmp_path, "seed=1", State.INTERRUPTED, step=75, steps=100)

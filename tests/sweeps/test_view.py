@@ -1,6 +1,7 @@
 """A sweep's rows from its words, as reports see them; every shipped sweep file plans."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 from tests.commands import environment
 from vqx.config import conf_dir
 from vqx.errors import ConfigError
-from vqx.sweeps.naming import sweep_name
+from vqx.sweeps.naming import sweep_name, watch_command
 from vqx.sweeps.planned import Action
-from vqx.sweeps.view import sweep_jobs
+from vqx.sweeps.sweeping import run_sweep
+from vqx.sweeps.view import multirun, sweep_jobs
+from vqx.watching.selection import parse
 
 # Jobs of each shipped sweep, and of how many runs.
 SIZES = {
@@ -119,7 +122,9 @@ def test_a_sweep_is_read_without_torch():
     code = """
 import sys
 from vqx.sweeps.table import plan_table
-from vqx.sweeps.view import sweep_jobs
+from vqx.sweeps.sweeping import run_sweep
+from vqx.sweeps.view import multirun, sweep_jobs
+from vqx.watching.selection import parse
 plan_table("x", sweep_jobs(["quantizer=fsq,vq"]), width=80)
 assert "torch" not in sys.modules
 """
@@ -136,3 +141,24 @@ def test_a_sweeps_name_is_its_files_or_what_was_typed_options_aside():
     assert re.fullmatch("sweep-[0-9a-f]{8}", sweep_name(["seed=0"]))
     many = [f"{letter * 20}=1,2" for letter in "abc"]
     assert len(sweep_name(many)) <= 49
+
+
+def test_the_command_that_watches_a_sweep_shows_its_jobs(tmp_path):
+    own = tmp_path / "my sweeps"
+    own.mkdir()
+    write(own, MINE)
+    extra = ["results='/my results'", "plan=true", "hydra/launcher=slurm", "hydra.launcher.nodes=2"]
+    for words, place in ((["+sweeps=mine", "seed=0,1"], own), (["seed=0,1"], None)):
+        command = shlex.split(watch_command(multirun([*words, *extra], place)[0]))
+        assert command[:3] == ["python", "-m", "vqx.status"]
+        assert command[-1] == "--watch"
+        assert not any(word.startswith(("hydra", "plan")) for word in command)
+        sweep = parse(command[3:]).sweep
+        jobs = sweep_jobs([*words, *extra], config_dir=place)
+        assert [job.folder for job in sweep.jobs()] == [job.folder for job in jobs]
+
+
+def test_runs_where_nobody_looks_are_refused(tmp_path):
+    config, loader = multirun(["seed=0,1", "hydra.sweep.dir=elsewhere"])
+    with pytest.raises(ConfigError, match="hydra.sweep.dir=elsewhere: .*give results=DIR"):
+        run_sweep(config, loader, None)

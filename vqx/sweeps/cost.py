@@ -43,16 +43,21 @@ class Finished:
 
 
 class Costs:
-    """Expected seconds of jobs; `device` is what most of the finished runs ran on."""
+    """Expected seconds of jobs, on what most of the finished runs ran on unless they say cpu."""
 
     def __init__(self, finished: Iterable[Finished]) -> None:
         runs = list(finished)
         counted = Counter(run.device for run in runs).most_common(1)
-        self.device = counted[0][0] if counted else ""
+        self._device = counted[0][0] if counted else ""
         self._alike: defaultdict[str, list[tuple[set[str], Finished]]] = defaultdict(list)
         for run in runs:
             key = _work(run.config, run.device, run.devices)
             self._alike[key].append((_settings(run.config), run))
+
+    def device_of(self, job: PlannedJob) -> str:
+        """What the seconds of `job` are counted on; "" when no finished run tells."""
+        on_cpu = job.config is not None and job.config["trainer"].get("device") == "cpu"
+        return "cpu" if on_cpu else self._device
 
     def __call__(self, job: PlannedJob) -> float | None:
         """Seconds that `job` still has to train and evaluate; None when no finished run tells.
@@ -63,8 +68,8 @@ class Costs:
         if job.config is None:
             return None
         trainer = job.config["trainer"]
-        device = "cpu" if trainer.get("device") == "cpu" else self.device
-        alike = self._alike.get(_work(job.config, device, int(trainer.get("devices", 1))))
+        work = _work(job.config, self.device_of(job), int(trainer.get("devices", 1)))
+        alike = self._alike.get(work)
         if not alike:
             return None
         mine = _settings(job.config)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository
     from hydra.core.default_element import InputDefault
     from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
 
 _NO_RUNS = (*OPTION_NAMES, "results", "cache_dir")  # keys that change no run
 _LONGEST = 40
@@ -46,6 +48,28 @@ def job_words(typed: Sequence[str], repository: "IConfigRepository") -> list[str
         if not (names := _choices(override))
         or any(_sets_something(name, repository) for name in names)
     ]
+
+
+def watch_command(config: "DictConfig") -> str:
+    """What shows the sweep of the multirun `config` while it runs, for a shell."""
+    typed = list(config.hydra.overrides.task)
+    kept = [
+        word
+        for word, override in zip(typed, _parsed(typed), strict=True)
+        if override.key_or_group not in OPTION_NAMES
+    ]
+    named = any(_choices(override) for override in _parsed(typed))
+    # How the jobs run is nothing to the table; where sweeps and choices come from is.
+    ours = [
+        word
+        for word in config.hydra.overrides.hydra
+        if not word.startswith(("hydra.mode=", "hydra/launcher=", "hydra.launcher."))
+    ]
+    sources = config.hydra.runtime.config_sources
+    places = [str(source.path) for source in sources if source.provider == "command-line"]
+    folders = [part for place in places for part in ("--config-dir", place)]
+    words = [*([] if named else ["-m"]), *kept, *ours, *folders, "--watch"]
+    return f"python -m vqx.status {shlex.join(words)}"
 
 
 def _parsed(typed: Sequence[str]) -> "list[Override]":

@@ -14,7 +14,7 @@ from vqx.sweeps.composition import Composer
 from vqx.sweeps.expansion import jobs_of
 from vqx.sweeps.launching import PlannedLauncher
 from vqx.sweeps.locking import planning_lock, queue_lock
-from vqx.sweeps.naming import job_words, sweep_name
+from vqx.sweeps.naming import job_words, sweep_name, watch_command
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import Action, PlannedJob
 from vqx.sweeps.planning import compose_jobs, decide
@@ -64,6 +64,7 @@ def run_sweep(config: "DictConfig", loader: "ConfigLoader", launcher: "Launcher"
     Raises ConfigError, before anything is written, when a job cannot be run as written.
     """
     options, name = options_of(config), sweep_name(list(config.hydra.overrides.task))
+    _check_place(config)
     os.environ.setdefault("VQX_SWEEP", name)
     jobs = composed_jobs(config, loader, show_progress=True)
     if options.plan:
@@ -78,11 +79,24 @@ def run_sweep(config: "DictConfig", loader: "ConfigLoader", launcher: "Launcher"
 
         cancel(decide(jobs, options))
         return 0
-    return _start(name, jobs, launcher, options)
+    return _start(name, jobs, launcher, options, config)
+
+
+def _check_place(config: "DictConfig") -> None:
+    """Raise ConfigError for runs that are to be elsewhere than reports and other sweeps look."""
+    place = Path(str(config.results)) / "runs"
+    if Path(str(config.hydra.sweep.dir)) != place:
+        raise ConfigError(
+            f"hydra.sweep.dir={config.hydra.sweep.dir}: runs are in RESULTS/runs: give results=DIR"
+        )
 
 
 def _start(
-    name: str, jobs: Sequence[PlannedJob], launcher: "Launcher", options: SweepOptions
+    name: str,
+    jobs: Sequence[PlannedJob],
+    launcher: "Launcher",
+    options: SweepOptions,
+    config: "DictConfig",
 ) -> int:
     """Queue and run what is to be run; the exit code by what the folders say at the end."""
     places = sorted({Path(str(job.config["results"])) for job in jobs if job.config})
@@ -110,6 +124,7 @@ def _start(
             _show_account(name, jobs)
             raise
     if ours and at_work and ours.detached:
+        print(f"watch this sweep: {watch_command(config)}", flush=True)
         return 0  # its jobs may not have begun
     return exit_code(_show_account(name, jobs))
 

@@ -45,7 +45,7 @@ def plan_table(name: str, jobs: Sequence[PlannedJob], *, width: int | None) -> l
         for number, (job, cost, text) in enumerate(zip(jobs, seconds, texts, strict=True), 1)
     ]
     lines = _laid_out(rows, width)
-    return [*lines, "", *summary_lines(name, jobs), *_total(jobs, seconds, costs.device)]
+    return [*lines, "", *summary_lines(name, jobs), *_total(jobs, seconds, costs)]
 
 
 def differing(jobs: Sequence[PlannedJob]) -> list[str]:
@@ -83,7 +83,7 @@ def _two_lines(line: Sequence[str], widths: Sequence[int], width: int) -> list[s
     return [first.rstrip(), *below]
 
 
-def _total(jobs: Sequence[PlannedJob], seconds: Sequence[float | None], device: str) -> list[str]:
+def _total(jobs: Sequence[PlannedJob], seconds: Sequence[float | None], costs: Costs) -> list[str]:
     """The cost of all jobs together, as far as finished runs tell."""
     to_run = sum(job.action is Action.RUN for job in jobs)
     known = [each for each in seconds if each is not None]
@@ -95,5 +95,7 @@ def _total(jobs: Sequence[PlannedJob], seconds: Sequence[float | None], device: 
         ]
     unknown = to_run - len(known)
     missing = f", and {unknown} unknown" if unknown else ""
-    jobs_ = "job" if len(known) == 1 else "jobs"
-    return [f"expected cost: {duration(sum(known))} for {len(known)} {jobs_} on {device}{missing}"]
+    on = {costs.device_of(j) for j, cost in zip(jobs, seconds, strict=True) if cost is not None}
+    said = f"{len(known)} job{'s' if len(known) > 1 else ''} on {' and '.join(sorted(on))}"
+    one_by_one = ", one after the other" if len(known) > 1 else ""
+    return [f"expected cost: {duration(sum(known))} for {said}{one_by_one}{missing}"]
