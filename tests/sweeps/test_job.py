@@ -167,6 +167,23 @@ def on_node(tmp_path, monkeypatch):
     signal.signal(signal.SIGTERM, before)
 
 
+def test_a_requeue_that_slurm_was_too_busy_for_is_asked_for_again(job, on_node, monkeypatch):
+    def submitits(number, frame):
+        subprocess.check_call(["false"])
+
+    monkeypatch.setattr(
+        job_module, "run_or_go_on", lambda *_, **__: signal.raise_signal(signal.SIGUSR2)
+    )
+    before = signal.signal(signal.SIGUSR2, submitits)
+    try:
+        with pytest.raises(SystemExit):
+            call_for(job)()
+        assert signal.getsignal(signal.SIGUSR2) is submitits
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert on_node.calls == ["scontrol requeue 8"]
+
+
 def test_another_nodes_process_leaves_alone_what_is_anothers(job, on_node, monkeypatch):
     def run(*_, **__):
         raise VqxError("another process of this run failed before all had joined")

@@ -48,6 +48,15 @@ def test_a_requeued_job_is_waited_for_and_a_silent_slurm_asked_again(tmp_path, m
     assert status_of(one.folder.path)["message"] == "stopped by signal 12"
 
 
+def test_a_job_that_only_its_user_can_release_is_named_once(tmp_path, monkeypatch, capsys):
+    """What Slurm does with a job that it could not launch on its node."""
+    one = submitted(tmp_path)
+    held = {"7_0": "PENDING||launch failed requeued held"}
+    answers(monkeypatch, held, held, held, {"7_0": "COMPLETED"})
+    wait_for([one])
+    assert capsys.readouterr().out.count("scontrol release lets it go on") == 1
+
+
 @pytest.mark.parametrize(
     ("word", "state", "said"),
     [

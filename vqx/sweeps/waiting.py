@@ -42,7 +42,7 @@ def wait_for(submitted: Sequence[Submitted]) -> dict[str, SlurmJob | None]:
     waiting = {one.job_id: one for one in submitted}
     misses: Counter[str] = Counter()
     ended: dict[str, SlurmJob | None] = {}
-    line = ProgressLine()
+    line, told = ProgressLine(), set[str]()
     pause = _FIRST_SECONDS
     while waiting:
         jobs = _asked(waiting, line)
@@ -53,6 +53,9 @@ def wait_for(submitted: Sequence[Submitted]) -> dict[str, SlurmJob | None]:
                 if (job is not None and not job.is_live) or misses[job_id] >= _MISSES:
                     ended[job_id] = job
                     explain_end(waiting.pop(job_id), job)
+            for text in _held(jobs.values()) - told:
+                line.say(text)
+                told.add(text)
             line.show(_summary(submitted, jobs, len(waiting)))
         if waiting:
             time.sleep(pause)
@@ -67,6 +70,15 @@ def _asked(job_ids: Iterable[str], line: "ProgressLine") -> Mapping[str, SlurmJo
     except SlurmUnreachable as error:
         line.say(f"Slurm does not answer, asking again: {error}")
         return None
+
+
+def _held(jobs: Iterable[SlurmJob]) -> set[str]:
+    """What to say of jobs that stay where they are until somebody releases them."""
+    return {
+        f"held by Slurm ({job.reason}): {job.job_id.split('_')[0]}; scontrol release lets it go on"
+        for job in jobs
+        if job.is_live and "held" in job.reason.lower()
+    }
 
 
 def _summary(submitted: Sequence[Submitted], jobs: Mapping[str, SlurmJob], waiting: int) -> str:
