@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.cluster import ACCOUNTED, PLAIN, Cluster, missing
-from tests.slurm.sweeps import folders, sweep
+from tests.slurm.sweeps import end_commands, folders, sweep
 
 _SEEDS = "seed=range(0,8)"
 
@@ -17,6 +17,7 @@ def _cluster(cluster: Cluster) -> Iterator[Cluster]:
         pytest.skip(reason)
     cluster.up()
     yield cluster
+    end_commands()
     cluster.empty()
 
 

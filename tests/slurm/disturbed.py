@@ -8,11 +8,12 @@ import torch
 from vqx.collectives import rank
 from vqx.quantizers import EMA
 
-PAUSE = "VQX_TEST_PAUSE"  # seconds that every optimizer step sleeps
+PAUSE = "VQX_TEST_PAUSE"  # seconds that an optimizer step sleeps
+_AWAKE = 10  # steps after each start that do not: as many as a run's checks of its quantizer take
 
 
 class DisturbedEMA(EMA):
-    """EMA that sleeps each step as the environment says, and can fail on one rank.
+    """EMA that sleeps in its later steps as the environment says, and can fail on one rank.
 
     `fail_at` counts calls of update_codebook on this object; `fail_rank` is the rank that fails.
     """
@@ -26,7 +27,8 @@ class DisturbedEMA(EMA):
 
     def update_codebook(self, *, generator: torch.Generator | None = None) -> None:
         """As EMA does, late or never."""
-        time.sleep(float(os.environ.get(PAUSE, "0")))
+        if self._calls >= _AWAKE:
+            time.sleep(float(os.environ.get(PAUSE, "0")))
         super().update_codebook(generator=generator)
         self._calls += 1
         if self.fail_at is not None and self._calls >= self.fail_at and rank() == self.fail_rank:

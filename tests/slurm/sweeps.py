@@ -20,7 +20,8 @@ RUN = (
     "trainer.evaluate_every=20",
 )
 SLURM = ("hydra/launcher=slurm", "hydra.launcher.timeout_min=10", "hydra.launcher.mem_gb=1")
-DEADLINE = 240.0
+DEADLINE = 300.0
+_started: list[subprocess.Popen[str]] = []
 
 
 def start(
@@ -29,7 +30,7 @@ def start(
     """Start `python -m vqx.train -m RUN WORDS` in `cwd`; every step then sleeps `pause` seconds."""
     flags = [word for word in words if word.startswith("--")]  # Hydra wants them first
     overrides = [word for word in words if not word.startswith("--")]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command("vqx.train", "-m", *flags, *launcher, *RUN, *overrides),
         cwd=cwd,
         env={**cluster.environment, PAUSE: str(pause)},
@@ -38,6 +39,17 @@ def start(
         text=True,
         start_new_session=True,
     )
+    _started.append(process)
+    return process
+
+
+def end_commands() -> None:
+    """Kill what a failed test left running: it would go on submitting."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def sweep(cluster: Cluster, cwd: Path, *words: str, **options: Any) -> tuple[int, str]:

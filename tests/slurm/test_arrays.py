@@ -51,7 +51,7 @@ def test_one_failing_job_is_named_and_harms_no_other(cluster, tmp_path, undistur
 
 def test_detached_it_returns_at_once_and_submits_nothing_twice(cluster, tmp_path, undisturbed):
     words = ("seed=0,1,2",)
-    code, output = sweep(cluster, tmp_path, *words, pause=0.1)
+    code, output = sweep(cluster, tmp_path, *words, pause=0.3)
     assert code == 0, output
     assert len(cluster.live()) == 3
     assert "vqx.status" in output
@@ -91,7 +91,7 @@ def _table(place: Path, cluster) -> list[dict[str, str]]:
 
 def test_cancelled_jobs_save_say_so_and_go_on_later(cluster, tmp_path, undisturbed):
     words = ("seed=0,1,2,3", "max_parallel=2")
-    code, output = sweep(cluster, tmp_path, *words, pause=0.2)
+    code, output = sweep(cluster, tmp_path, *words, pause=0.5)
     assert code == 0, output
     running = []
 
@@ -114,7 +114,7 @@ def test_cancelled_jobs_save_say_so_and_go_on_later(cluster, tmp_path, undisturb
 
 
 def test_a_launcher_killed_while_it_waits_loses_nothing(cluster, tmp_path, undisturbed):
-    process = start(cluster, tmp_path, "seed=0,1", "wait=true", pause=0.1)
+    process = start(cluster, tmp_path, "seed=0,1", "wait=true", pause=0.4)
     while not (tmp_path / "results/runs").exists() or len(cluster.live()) < 2:
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
@@ -129,7 +129,7 @@ def test_a_launcher_killed_while_it_waits_loses_nothing(cluster, tmp_path, undis
 
 
 def test_ctrl_c_while_waiting_leaves_the_jobs_running(cluster, tmp_path):
-    process = start(cluster, tmp_path, "seed=0,1", "wait=true", pause=0.1)
+    process = start(cluster, tmp_path, "seed=0,1", "wait=true", pause=0.4)
     while len(cluster.live()) < 2:
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
