@@ -42,10 +42,8 @@ def train(config: "DictConfig") -> float | None:
         _end(error, sweeping=sweeping)
         return None
     try:
-        plain = _plain(config)
-        late_signal = run_or_go_on(
-            without_options(plain), folder, overrides=list(hydra.overrides.task)
-        )
+        plain = without_options(_plain(config))
+        late_signal = run_or_go_on(plain, folder, overrides=list(hydra.overrides.task))
     except Exception as error:
         record_failure(folder, error, keep=sweeping)
         _end(error, sweeping=sweeping)
