@@ -1,10 +1,12 @@
 """Sweeps as commands: planned before anything runs, each run once, and an account at the end."""
 
 import math
+import os
 
 import pytest
 
-from tests.commands import TINY, only_run, result_of, run, start, status_of
+from tests.commands import TINY, result_of, run, start, status_of
+from tests.sweeps.trained_at_once import forked
 from vqx.config import conf_dir
 
 
@@ -43,35 +45,44 @@ def test_a_plan_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# A sweep whose trainings are a formula: what is trained, and how often, is in the file `trained`.
+def swept(cwd, *words):
+    process, printed = forked("-m", *words, cwd=cwd, TRAINED=str(cwd / "trained"), FAIL_ABOVE="0.1")
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return code, printed.read_text()
+
+
+def trained(cwd):
+    return (cwd / "trained").read_text().splitlines()
+
+
 @pytest.mark.parametrize("launcher", ["serial", "basic"])
 def test_one_failing_row_costs_the_others_nothing(tmp_path, launcher):
-    command = ("-m", "trainer.batch_size=0,8", *TINY, f"hydra/launcher={launcher}")
-    swept = run("vqx.train", *command, cwd=tmp_path)
-    assert swept.returncode == 1
-    assert "Error executing job" not in swept.stdout + swept.stderr
-    assert swept.stderr.count("trainer.batch_size must be at least 1") == 1
-    assert swept.stdout.splitlines()[-2].endswith(": 1 done, 1 failed")
-    assert swept.stdout.splitlines()[-1].lstrip().startswith("failed: ")
-    again = run("vqx.train", *command, cwd=tmp_path)
-    assert again.returncode == 1
-    assert "2 jobs: 1 done, 1 failed (retry=failed runs it again)" in again.stdout
-    assert again.stderr == ""  # nothing was tried again
-    retried = run("vqx.train", *command, "retry=failed", cwd=tmp_path)
-    assert "2 jobs: 1 to run, 1 done" in retried.stdout
-    assert "trainer.batch_size must be at least 1" in retried.stderr
+    words = ("trainer.learning_rate=1,1e-3", f"hydra/launcher={launcher}")
+    code, printed = swept(tmp_path, *words)
+    assert code == 1
+    assert "Error executing job" not in printed
+    assert printed.count("vqx: too fast") == 1
+    assert printed.splitlines()[-2].endswith(": 1 done, 1 failed")
+    assert printed.splitlines()[-1].lstrip().startswith("failed: ")
+    code, printed = swept(tmp_path, *words)
+    assert code == 1
+    assert "2 jobs: 1 done, 1 failed (retry=failed runs it again)" in printed
+    assert len(trained(tmp_path)) == 2  # nothing was tried again
+    code, printed = swept(tmp_path, *words, "retry=failed")
+    assert code == 1
+    assert "2 jobs: 1 to run, 1 done" in printed
+    assert "vqx: too fast" in printed
+    assert [trained(tmp_path).count(run) for run in dict.fromkeys(trained(tmp_path))] == [2, 1]
 
 
 def test_two_sweeps_that_share_a_run_train_it_once(tmp_path):
-    first = run("vqx.train", "-m", "quantizer=fsq", "seed=0,0", *TINY, cwd=tmp_path)
-    assert "2 jobs: 1 to run, 1 duplicate" in first.stdout, first.stderr
-    assert first.stdout.count("starting: ") == 1
-    result = only_run(tmp_path / "results") / "result.json"
-    before = result.stat().st_mtime_ns
-    second = run("vqx.train", "-m", "quantizer=fsq,vq", *TINY, cwd=tmp_path)
-    assert "2 jobs: 1 to run, 1 done" in second.stdout, second.stderr
-    assert second.stdout.count("starting: ") == 1
-    assert second.returncode == 0
-    assert result.stat().st_mtime_ns == before
+    code, printed = swept(tmp_path, "quantizer=fsq", "seed=0,0")
+    assert (code, len(trained(tmp_path))) == (0, 1), printed
+    assert "2 jobs: 1 to run, 1 duplicate" in printed
+    code, printed = swept(tmp_path, "quantizer=fsq,vq")
+    assert (code, len(trained(tmp_path))) == (0, 2), printed
+    assert "2 jobs: 1 to run, 1 done" in printed
 
 
 @pytest.mark.slow

@@ -160,5 +160,5 @@ def test_the_command_that_watches_a_sweep_shows_its_jobs(tmp_path):
 
 def test_runs_where_nobody_looks_are_refused(tmp_path):
     config, loader = multirun(["seed=0,1", "hydra.sweep.dir=elsewhere"])
-    with pytest.raises(ConfigError, match="hydra.sweep.dir=elsewhere: .*give results=DIR"):
+    with pytest.raises(ConfigError, match=r"hydra.sweep.dir=elsewhere: .*give results=DIR"):
         run_sweep(config, loader, None)

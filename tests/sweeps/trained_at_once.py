@@ -51,12 +51,10 @@ def train(*words: str) -> NoReturn:
 
 
 def forked(*words: str, cwd: Path, **variables: str) -> "tuple[int, Path]":
-    """Start `train` in a child of this process, which has imported optuna already (seconds).
+    """Start `train` in a child of this process, which keeps what that has imported (seconds).
 
     Returns its process id, and the file with what it prints.
     """
-    import optuna  # noqa: F401
-
     printed = cwd / "printed"
     child = os.fork()
     if child:
