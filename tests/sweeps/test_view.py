@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from tests.commands import environment
 from vqx.config import conf_dir
 from vqx.errors import ConfigError
+from vqx.sweeps.expansion import jobs_of
 from vqx.sweeps.naming import sweep_name, watch_command
 from vqx.sweeps.planned import Action
 from vqx.sweeps.sweeping import run_sweep
@@ -48,7 +50,14 @@ def test_every_shipped_sweep_has_a_known_size():
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_every_shipped_sweep_plans(name, tmp_path):
+def test_every_shipped_sweep_has_its_jobs(name):
+    config, loader = multirun([f"+sweeps={name}"])
+    assert len(jobs_of(OmegaConf.to_container(config.hydra.sweeper), [], loader)) == SIZES[name]
+
+
+# Rows of the other tables are composed one by one in test_scales.py.
+@pytest.mark.parametrize("name", ["equal_bits", "matched_codebooks", "one_change", "minvqvae"])
+def test_shipped_sweeps_plan(name, tmp_path):
     jobs = sweep_jobs([f"+sweeps={name}", "scale=smoke"])
     assert [job.action for job in jobs] == [Action.RUN] * SIZES[name], jobs
     assert not any(word.startswith("+sweeps") for job in jobs for word in job.overrides)
