@@ -111,6 +111,17 @@ def test_slurm_is_asked_once_and_its_live_jobs_are_left_alone(tmp_path, slurm):
     assert asked == [["1_0", "1_1", "1_2", "1_3", "4", "5"]]
 
 
+def test_a_job_killed_for_memory_has_failed(tmp_path, slurm):
+    says, _ = slurm
+    says |= {"1": ("OUT_OF_MEMORY",), "2": ("NODE_FAIL",)}
+    for seed in range(2):  # killed without a word: the status still says running
+        submit(tmp_path, f"seed={seed}", State.RUNNING, str(seed + 1), ran_as=str(seed + 1))
+    planned = plan(tmp_path, "seed=0", "seed=1")
+    assert actions(planned) == [Action.FAILED, Action.RUN]
+    assert "hydra.launcher.mem_gb" in planned[0].note
+    assert actions(plan(tmp_path, "seed=0", retry="failed")) == [Action.RUN]
+
+
 def test_where_slurm_cannot_be_asked_what_was_submitted_to_it_waits(tmp_path, slurm, monkeypatch):
     says, _ = slurm
     says["silent"] = True

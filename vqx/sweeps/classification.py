@@ -91,12 +91,20 @@ def _in_slurm(run: Run, slurm: Slurm) -> tuple[Action, str] | None:
     if slurm.silence:
         return _unknown(run, submission)
     job = slurm.jobs.get(submission.job_id)
+    if job is not None and job.state.startswith("OUT_OF_MEMORY") and _died_at_work(run):
+        # Killed without a word; the same again would end the same way.
+        return Action.FAILED, f"job {job.job_id} ran out of memory: raise hydra.launcher.mem_gb"
     if job is None or not job.is_live:
         return None
     where = f" on {job.node}" if job.node else ""
     why = f" ({job.reason})" if job.reason not in ("", "None") else ""
     action = Action.RUNNING if job.state.startswith("RUNNING") else Action.WAITING
     return action, f"job {job.job_id} {job.state.lower()}{where}{why}"
+
+
+def _died_at_work(run: Run) -> bool:
+    """Whether its own last word is that it runs, which it does not."""
+    return run.status is not None and run.status.state is State.RUNNING
 
 
 def _unknown(run: Run, submission: Submission) -> tuple[Action, str] | None:
