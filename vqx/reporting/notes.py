@@ -176,7 +176,8 @@ def _state(run: Run) -> str:
     if run.state == State.RUNNING and status is not None:
         left = "" if status.eta_seconds is None else f", {duration(status.eta_seconds)} left"
         job = f", SLURM job {status.job_id}" if status.job_id else ""
-        return f"{seed}running: {_step(status)}{left}, on {status.host}{job}{'; ' + note if note else ''}"
+        said = f"; {note}" if note else ""
+        return f"{seed}running: {_step(status)}{left}, on {status.host}{job}{said}"
     at = "at " if status is not None and status.steps else ""
     step = f" {at}{_step(status)}" if status is not None else ""
     step = "" if run.state == State.COLLAPSED else step
