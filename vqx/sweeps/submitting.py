@@ -20,8 +20,7 @@ from vqx.sweeps.waiting import Submitted, print_failures, wait_for, write_end
 # The rest goes to submitit by the name that it has there.
 _OWN = ("submitit_folder", "max_num_timeout", "stop_seconds", "array_parallelism", "tasks_per_node")
 _HOW_TO_GO_ON = (
-    "watch them: python -m vqx.status --watch; the same command again plans what is missing, and "
-    "with cancel=true ends them"
+    "the same command again goes on with what is missing; with cancel=true it ends the jobs"
 )
 _SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "nodes", "name")
 
