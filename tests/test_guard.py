@@ -67,3 +67,8 @@ def _explained(key):
 def test_a_misspelt_key_deep_in_a_group_is_answered_with_the_right_one():
     message = _unknown_option("loss.terms.adverserial.weight")
     assert "did you mean 'loss.terms.adversarial.weight'?" in message
+
+
+def test_an_option_of_another_choice_names_that_choice():
+    message = explain(Exception("Could not override 'data.root'."))
+    assert message == "'data.root' is no option here: it belongs to data=folder"

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands import TINY, only_run, run, status_of
+from vqx.sweeps.planned import Action
+from vqx.sweeps.view import sweep_jobs
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -36,3 +38,13 @@ def test_the_quantizer_of_the_readme_trains_and_passes_its_test(tmp_path):
     folder = only_run(tmp_path / "results")
     assert folder.name.startswith("sign-bits8-photos-seed0-")
     assert status_of(folder)["state"] == "done"
+
+
+def test_the_sweep_file_of_the_readme_plans(tmp_path):
+    text = README.read_text()
+    sweep = re.search(r"### The file.*?```yaml\n(.*?)```", text, re.S)[1]
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps/mine.yaml").write_text(sweep)
+    jobs = sweep_jobs(["+sweeps=mine", f"results={tmp_path}"], config_dir=tmp_path)
+    assert [job.action for job in jobs] == [Action.RUN] * (3 * 2 * 3)  # seeds, zip, rows
+    assert {job.config["trainer"]["steps"] for job in jobs} == {20000}

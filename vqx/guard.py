@@ -117,7 +117,9 @@ _SWITCHES = (
 
 
 def _unknown_option(key: str) -> str:
-    root = key.split(".")[0]
+    root, _, inner = key.partition(".")
+    if choices := _choices_with(root, inner):
+        return f"'{key}' is no option here: it belongs to {' or '.join(choices)}"
     owners = owners_of(key)
     if owners:
         why = f" ({_SWITCHES})" if key in ("init", "restart", "distance", "estimator") else ""
@@ -129,6 +131,19 @@ def _unknown_option(key: str) -> str:
     hint = nearest(key, known)
     where = f" of {root}" if "." in key and root in group_names() else ""
     return f"'{key}' is no option{where}{hint}; `python -m vqx.train --cfg job` prints them all"
+
+
+def _choices_with(group: str, inner: str) -> list[str]:
+    """Choices (`data=folder`) of a group whose own file has the dotted option `inner`."""
+    import yaml
+
+    paths = sorted((conf_dir() / group).glob("*.yaml")) if inner else []
+    texts = {path.stem: path.read_text() for path in paths}
+    return [
+        f"{group}={name}"
+        for name, text in texts.items()
+        if "@package _global_" not in text and _holds(yaml.safe_load(text) or {}, inner.split("."))
+    ]
 
 
 def _base_keys() -> frozenset[str]:

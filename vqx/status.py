@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqx.errors import VqxError
+from vqx.runs.reading import run_folders
 from vqx.watching.picture import Picture
 from vqx.watching.screen import Draw, watch_plainly, watch_terminal
 from vqx.watching.selection import Options, parse, places_of
@@ -50,6 +51,9 @@ def status(options: Options) -> None:
     entries = picture.look()
     if not entries:
         where = ", ".join(options.runs) or str(default)
+        if options.filters and any(run_folders(options.runs or [str(default)])):
+            asked = " ".join(f"{key}={value}" for key, value in options.filters.items())
+            raise VqxError(f"none of the runs in {where} has {asked}")
         raise VqxError(f"no runs in {where}: make one with `python -m vqx.train`")
     width = shutil.get_terminal_size((140, 24)).columns if terminal else None
     print("\n".join(picture.draw(entries, width=width, height=None, coloured=bool(coloured))))

@@ -68,7 +68,12 @@ def _objective(config: "DictConfig", choices: Mapping[str, Any], *, sweeping: bo
     options = {name: config[name] for name in OPTION_NAMES if name in config}
     if sweeping:
         return SweepOptions.from_config(options).objective
-    return options_of_one_run(options, sweep=choices.get("sweeps")).objective
+    launcher = choices.get("hydra/launcher")
+    return options_of_one_run(
+        options,
+        sweep=choices.get("sweeps"),
+        launcher=None if launcher in ("serial", "basic") else launcher,
+    ).objective
 
 
 def _plain(config: "DictConfig") -> dict[str, Any]:

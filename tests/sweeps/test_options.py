@@ -41,11 +41,16 @@ def test_a_sweep_file_without_its_mode_is_no_run():
         options_of_one_run({}, sweep="mine")
 
 
+def test_a_launcher_without_m_is_no_run_here():
+    with pytest.raises(ConfigError, match="hydra/launcher=slurm is for sweeps: give -m too"):
+        options_of_one_run({}, launcher="slurm")
+
+
 def test_a_plan_or_a_cancel_without_m_trains_nothing(tmp_path):
     (tmp_path / "sweeps").mkdir()
     text = "# @package _global_\nhydra:\n  sweeper:\n    params: {seed: '0,1'}\n"
     (tmp_path / "sweeps" / "mine.yaml").write_text(text)
-    for words in (["cancel=true"], ["--config-dir", ".", "+sweeps=mine"]):
+    for words in (["cancel=true"], ["--config-dir=.", "+sweeps=mine"], ["hydra/launcher=local"]):
         refused = run("vqx.train", *words, *TINY, cwd=tmp_path)
         assert refused.returncode == 1
         assert "give -m too" in refused.stderr

@@ -43,8 +43,12 @@ class SweepOptions:
 OPTION_NAMES = tuple(field.name for field in fields(SweepOptions))
 
 
-def options_of_one_run(config: Mapping[str, Any], *, sweep: object = None) -> SweepOptions:
-    """The options of `python -m vqx.train` without -m; `sweep` names the sweep file chosen.
+def options_of_one_run(
+    config: Mapping[str, Any], *, sweep: object = None, launcher: object = None
+) -> SweepOptions:
+    """The options of `python -m vqx.train` without -m.
+
+    `sweep` names the sweep file chosen, `launcher` the launcher if it is not the usual one.
 
     Raises ConfigError for what only a sweep does: else plan=true or cancel=true would train.
     """
@@ -52,6 +56,8 @@ def options_of_one_run(config: Mapping[str, Any], *, sweep: object = None) -> Sw
         raise ConfigError(
             f"+sweeps={sweep} is a sweep: give -m too, or write mode: MULTIRUN under hydra: in it"
         )
+    if launcher:
+        raise ConfigError(f"hydra/launcher={launcher} is for sweeps: give -m too, even for one run")
     given, usual = SweepOptions.from_config(config), SweepOptions()
     for name in OPTION_NAMES:
         value = getattr(given, name)

@@ -19,7 +19,9 @@ def run_serially(jobs: "Sequence[PlannedJob]") -> None:
 
     A stop signal ends them all, after the running one is saved, with the shell's exit code.
     """
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
+        if len(jobs) > 1:
+            print(f"\nrun {number} of {len(jobs)}: {' '.join(job.overrides)}", flush=True)
         late_signal = _run(job)
         _free_memory()
         if late_signal:

@@ -189,7 +189,7 @@ class Submitter:
         _leave(refused, reason)
         ids = sorted({one.job_id.split("_")[0] for one in self.submitted}, key=int)
         stays = f"; submitted before and left there: {', '.join(ids)}" if ids else ""
-        return VqxError(f"Slurm refused {len(refused)} jobs: {reason}{stays}")
+        return VqxError(f"Slurm refused {_many(len(refused))}: {reason}{stays}")
 
 
 def _noted(job: PlannedJob, call: RunJob, handle: Any) -> Submitted:
@@ -217,7 +217,11 @@ def _leave(jobs: Sequence[PlannedJob], reason: str) -> None:
 def _counted(jobs: Sequence[Submitted]) -> str:
     """How many jobs, and the ids of their arrays."""
     ids = ", ".join(dict.fromkeys(one.job_id.split("_")[0] for one in jobs))
-    return f"{len(jobs)} job{'s' * (len(jobs) > 1)} to Slurm: {ids}"
+    return f"{_many(len(jobs))} to Slurm: {ids}"
+
+
+def _many(count: int) -> str:
+    return f"{count} job{'s' * (count > 1)}"
 
 
 def _reason(error: Exception) -> str:
