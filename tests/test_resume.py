@@ -100,6 +100,7 @@ PLAYERS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_with_a_discriminator_at_work_it_ends_with_the_same_bits(tmp_path):
     theirs = tmp_path / "unbroken"

@@ -101,6 +101,7 @@ def test_ctrl_c_ends_the_whole_sweep(tmp_path):
     assert states == ["interrupted", "queued"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_family_trains_by_one_command(tmp_path):
     sweep = run("vqx.train", "-m", "quantizer=glob(*)", *TINY, cwd=tmp_path)

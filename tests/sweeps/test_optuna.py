@@ -162,6 +162,7 @@ def test_the_direction_is_the_metrics_own() -> None:
         direction(None)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_real_search_is_killed_and_goes_on(tmp_path: Path) -> None:
     """Three trials of the shipped search, its process killed in the second one's training."""
