@@ -123,16 +123,18 @@ class Cluster:
         return state in ("idle", "mixed", "allocated")
 
 
-PLAIN = Cluster(port=26900, accounting=False)
-ACCOUNTED = Cluster(port=27900, accounting=True)
+# Each of pytest's workers has clusters of its own: a test counts and cancels all jobs of one.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PLAIN = Cluster(port=26900 + 40 * _WORKER, accounting=False)
+ACCOUNTED = Cluster(port=27900 + 40 * _WORKER, accounting=True)
 
 
 def end_clusters() -> None:
-    """Stop the clusters of this session."""
-    for cluster in (PLAIN, ACCOUNTED):
-        owner = cluster.state / "session"
-        if owner.exists() and owner.read_text() == os.environ[SESSION]:
-            cluster.down()
+    """Stop the clusters of this session, whichever of its workers started them."""
+    for owner in Path("/tmp").glob("vqx-slurm-*/session"):
+        if owner.read_text() == os.environ[SESSION]:
+            port = int(owner.parent.name.rsplit("-", 1)[1])
+            Cluster(port=port, accounting=False).down()
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
