@@ -52,7 +52,7 @@ class Cluster:
 
     def up(self) -> None:
         """Start it, or do nothing when it is up."""
-        with Path(f"/tmp/.vqx-slurm-{self.port}.lock").open("w") as lock:
+        with Path("/tmp/.vqx-slurm.lock").open("w") as lock:  # one at a time installs packages
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._script("start.sh")
             (self.state / "session").write_text(os.environ[SESSION])
