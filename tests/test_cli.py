@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from vqx.cli import exit_code_of, guarded
+from tests.commands import run
+from vqx.cli import exit_code_of, guarded, options_first
 from vqx.errors import DataError, Interrupted
 
 
@@ -42,3 +43,26 @@ def test_exit_codes(capsys):
     assert ended(lambda: 3, capsys)[0] == 3
     assert exit_code_of(Interrupted("stopped", signal_number=signal.SIGTERM)) == 143
     assert exit_code_of(ValueError()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("-m a=b --config-dir . c=d", "-m --config-dir . a=b c=d"),
+        ("a=b --config-dir=own -m", "--config-dir=own -m a=b"),
+        ("a=b --cfg job", "a=b --cfg job"),
+        ("a=b --info", "a=b --info"),
+        ("a=-m -cd own", "-cd own a=-m"),
+        ("a=b --config-dir", "a=b --config-dir"),
+        ("", ""),
+    ],
+)
+def test_options_may_stand_anywhere(typed, read):
+    assert options_first(typed.split()) == read.split()
+
+
+def test_a_sweep_has_no_single_configuration_to_show(tmp_path):
+    refused = run("vqx.train", "-m", "seed=0,1", "--cfg", "job", cwd=tmp_path)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "leave -m out" in line

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vqx.errors import Interrupted, VqxError
@@ -20,6 +20,7 @@ def hydra_entry(task: "Callable[[DictConfig], Any]") -> None:
     from vqx.config import conf_dir, register_resolvers
 
     register_resolvers()
+    sys.argv[1:] = options_first(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
@@ -30,6 +31,29 @@ def hydra_entry(task: "Callable[[DictConfig], Any]") -> None:
         _end(error)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+
+
+# Hydra's options that take a value.
+_VALUED = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p")
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """The words of a command line with Hydra's options before the overrides.
+
+    Hydra takes `-m a=b --config-dir . c=d` for a mistake, as its parser wants overrides in a row.
+    """
+    options: list[str] = []
+    rest: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if word in _VALUED and waiting:
+            options += [word, waiting.pop(0)]
+        elif word in ("-m", "--multirun") or word.partition("=")[0] in _VALUED:
+            options.append(word)
+        else:
+            rest.append(word)
+    return [*options, *rest]
 
 
 def guarded(command: Callable[[], int | None]) -> None:
@@ -67,6 +91,9 @@ def show(error: Exception) -> None:
         traceback.print_exception(error)
     elif isinstance(error, VqxError):
         print(f"vqx: {error}", file=sys.stderr, flush=True)
+    elif "Only one of --run, --multirun, --cfg" in str(error):  # of Hydra's, a ValueError
+        line = "--cfg and --info show one configuration: leave -m out and give single values"
+        print(f"vqx: {line}; a sweep's jobs are shown by plan=true", file=sys.stderr)
     elif isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
         print(f"vqx: {explain(error)}", file=sys.stderr)
     else:

@@ -41,7 +41,7 @@ def _unknown(group: str, name: str) -> str:
         return f"+{group}={name} is a project; its rows are: {', '.join(inside)}"
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     same = [other for other in names if other.split("/")[0] == name.split("/")[0]]
-    own = f"; FOLDER/{group}/{name}.yaml of your own needs --config-dir=FOLDER before all else"
+    own = f"; FOLDER/{group}/{name}.yaml of your own needs --config-dir=FOLDER"
     if close:
         return f"there is no +{group}={name}; the nearest are: {', '.join(close)}{own}"
     return f"there is no +{group}={name}; there are: {', '.join(same or names)}{own}"
