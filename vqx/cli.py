@@ -49,7 +49,7 @@ def options_first(words: Sequence[str]) -> list[str]:
         word = waiting.pop(0)
         if word in _VALUED and waiting:
             options += [word, waiting.pop(0)]
-        elif word in ("-m", "--multirun") or word.partition("=")[0] in _VALUED:
+        elif word in ("-m", "--multirun") or word.startswith(tuple(f"{name}=" for name in _VALUED)):
             options.append(word)
         else:
             rest.append(word)
