@@ -20,6 +20,7 @@ def test_the_last_step_is_that_of_the_last_whole_line(tmp_path):
     assert _last_step(tmp_path) == 6
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_run_alone_is_measured(tmp_path):
     done = run("vqx.bench", "launchers", "--launchers", "single", "--rounds", "1", cwd=tmp_path)

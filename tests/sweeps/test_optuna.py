@@ -58,6 +58,7 @@ def _trained(cwd: Path) -> list[str]:
     return (cwd / "trained").read_text().splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_search_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     """Same suggestions, same values, and only the trainings that were killed are done twice."""
@@ -108,6 +109,7 @@ def test_a_lost_trial_is_tried_again_whatever_the_sampler_draws(tmp_path: Path) 
     assert first == second
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_failed_trials_are_told_and_a_hopeless_search_stops(tmp_path: Path) -> None:
     some = _search(tmp_path, "hydra.sweeper.n_trials=4", FAIL_ABOVE="1e-2")

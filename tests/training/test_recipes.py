@@ -71,7 +71,13 @@ def trained(tmp_path, recipe, *, stop_at=()):
     return folder.path
 
 
-@pytest.fixture(scope="module", params=RECIPES)
+# The one with 256 logits a value takes as long as the others together.
+_SLOW = pytest.param("categorical", marks=pytest.mark.long)
+
+
+@pytest.fixture(
+    scope="module", params=[*(name for name in RECIPES if name != "categorical"), _SLOW]
+)
 def unbroken(request, tmp_path_factory):
     return request.param, trained(tmp_path_factory.mktemp("unbroken"), request.param)
 
