@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,9 @@ def four_ranks() -> Iterator[GlooPool]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the session, for its workers too: what one of them starts, the session ends."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a shell's background: commands that tests start would be deaf to Ctrl-C too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         os.environ[SESSION] = str(os.getpid())
 

