@@ -66,6 +66,33 @@ def guarded(command: Callable[[], int | None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
+def shown(
+    name: str,
+    command: Callable[[Sequence[str]], None],
+    arguments: Sequence[str] | None,
+    *,
+    help_text: str,
+) -> int:
+    """Run `command`, which prints what folders say and needs no Hydra; its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # an old locale must not end in a UnicodeEncodeError
+            stream.reconfigure(errors="replace")
+    if {"-h", "--help"} & set(words):
+        print(help_text, end="")
+        return 0
+    try:
+        command(words)
+    except VqxError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `| head` has seen enough; the flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
 def exit_code_of(error: BaseException) -> int:
     """128 + the signal's number for an interrupted run, as shells count; else 1."""
     return 128 + error.signal_number if isinstance(error, Interrupted) else 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from vqx.cli import shown
 from vqx.errors import ConfigError, VqxError
 from vqx.guard import nearest
 from vqx.reporting.beside import name_by_published
@@ -183,23 +184,13 @@ def _write(markdown: str, rows: str, runs: str, options: Options) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # an old locale must not end in a UnicodeEncodeError
-            stream.reconfigure(errors="replace")
-    if {"-h", "--help"} & set(words):
-        print(HELP, end="")
-        return 0
-    try:
-        bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        width = shutil.get_terminal_size((140, 24)).columns
-        report(parse(words), show=print, width=width, bold=bold)
-    except VqxError as error:
-        print(f"vqx.report: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # `| head` has seen enough; the flush at exit must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return shown("vqx.report", _report, arguments, help_text=HELP)
+
+
+def _report(words: Sequence[str]) -> None:
+    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    width = shutil.get_terminal_size((140, 24)).columns
+    report(parse(words), show=print, width=width, bold=bold)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vqx.cli import shown
 from vqx.errors import VqxError
 from vqx.runs.reading import run_folders
 from vqx.watching.picture import Picture
@@ -72,23 +73,7 @@ def _lines(picture: Picture, width: int | None) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # an old locale must not end in a UnicodeEncodeError
-            stream.reconfigure(errors="replace")
-    if {"-h", "--help"} & set(words):
-        print(HELP, end="")
-        return 0
-    try:
-        status(parse(words))
-    except VqxError as error:
-        print(f"vqx.status: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # `| head` has seen enough; the flush at exit must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return shown("vqx.status", lambda words: status(parse(words)), arguments, help_text=HELP)
 
 
 if __name__ == "__main__":
