@@ -1,14 +1,15 @@
 """Ends a tiny run again and again at random moments, and prints what was done to it.
 
 `python -m tests.killing PLACE SEED KILLS`: one run that nothing disturbs in PLACE/unbroken, and in
-PLACE/0, PLACE/1, ... the same one, ended up to seven times before it may finish; in PLACE/frozen
-one whose owners freeze, are taken over by another host, and thaw. Every start is a fork of this
-process, which has imported everything: a start takes a fraction of a second.
+PLACE/0, PLACE/1, ... the same one, ended up to seven times before it may finish; in PLACE/frozen1,
+2, ... one whose owners freeze, are taken over by another host, and thaw. Every start is a fork of
+this process, which has imported everything: a start takes a fraction of a second.
 """
 
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -37,6 +38,7 @@ RUN = (
 )
 ENDS_A_RUN = 7
 STALE = 1.0
+FREEZES = 5
 
 
 def spare_what_is_not_ended() -> None:
@@ -79,13 +81,14 @@ def start(results: Path, *, host: str | None = None) -> int:
 
 
 def wait_until(child: int, end: float) -> int | None:
-    """The exit code of `child`, None if it lives at the time `end`."""
-    while time.monotonic() < end:
+    """The exit code of `child`, None if it lives at the time `end`; looks once at least."""
+    while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= end:
+            return None
         time.sleep(0.001)
-    return None
 
 
 def ended_at_random(results: Path, draw: random.Random, seconds: float, left: int) -> Counter[str]:
@@ -103,18 +106,39 @@ def ended_at_random(results: Path, draw: random.Random, seconds: float, left: in
     return done
 
 
-def frozen_at_random(results: Path, draw: random.Random, seconds: float) -> list[int]:
+def frozen_after(step: int, child: int, results: Path, begin: int, delay: float) -> bool:
+    """Freeze `child` `delay` s after its log, read from `begin`, tells of `step` or a later one.
+
+    False if it was through before that, as it may be when a busy machine keeps us from looking.
+    """
+    end = time.monotonic() + 60
+    while wait_until(child, 0) is None:
+        told = (results / "log.txt").read_bytes()[begin:]
+        if any(int(number) >= step for number in re.findall(rb"(?m)^step (\d+)/", told)):
+            time.sleep(delay)
+            os.kill(child, signal.SIGSTOP)
+            return not list(results.glob("runs/*/result.json"))
+        assert time.monotonic() < end, told.decode()
+        time.sleep(0.001)
+    return False
+
+
+def frozen_at_random(results: Path, draw: random.Random, seconds: float) -> list[int] | None:
     """Exit codes of owners that froze, were taken over while they slept, and thawed meanwhile.
 
-    The last host to take the run over finishes it.
+    The last host to take the run over finishes it. None if one was through before it froze.
     """
+    results.mkdir(parents=True)
+    (results / "log.txt").touch()
     sleepers: list[int] = []
-    for host in "abc":
-        child = start(results, host=host)
-        if wait_until(child, time.monotonic() + draw.uniform(0.3, 0.8) * seconds) is not None:
-            return []
-        os.kill(child, signal.SIGSTOP)
-        sleepers.append(child)
+    for host, step in (("a", 1), ("b", 3), ("c", 5)):
+        begin = (results / "log.txt").stat().st_size
+        sleepers.append(start(results, host=host))
+        delay = draw.uniform(0, 0.05) * seconds
+        if not frozen_after(step, sleepers[-1], results, begin, delay):
+            for child in sleepers[:-1]:
+                os.kill(child, signal.SIGKILL)
+            return None
         time.sleep(STALE + 0.2)
     last = start(results, host="d")
     time.sleep(draw.uniform(0.2, 0.6) * seconds)
@@ -141,8 +165,12 @@ def main() -> None:
     while done["SIGKILL"] < kills:
         done += ended_at_random(place / str(rounds), draw, seconds, kills)
         rounds += 1
-    frozen = frozen_at_random(place / "frozen", draw, seconds)
-    print(json.dumps({"frozen": frozen, "ends": done, "rounds": rounds, "seconds": seconds}))
+    frozen, tries = None, 0
+    while frozen is None and tries < FREEZES:
+        tries += 1
+        frozen = frozen_at_random(place / f"frozen{tries}", draw, seconds)
+    summary = {"frozen": frozen, "tries": tries, "ends": done, "rounds": rounds}
+    print(json.dumps(summary | {"seconds": seconds}))
 
 
 if __name__ == "__main__":
