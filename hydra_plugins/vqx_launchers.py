@@ -127,6 +127,7 @@ class SlurmOptions(SlurmQueueConf):
     nodelist: str | None = None
     exclusive: bool | None = None
     stop_seconds: float | None = None
+    max_starts_in_vain: int = 10
     srun_args: list[str] = field(default_factory=list)
 
 

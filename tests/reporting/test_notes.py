@@ -78,6 +78,17 @@ def test_soft_codes_and_left_out_images_are_said(tmp_path: Path) -> None:
     assert "2 unreadable images left out of the evaluation" in texts
 
 
+def test_a_run_whose_job_met_changes_says_which(tmp_path: Path) -> None:
+    met = "changed_since_submission"
+    sessions = [{met: ["trainer.steps (5 -> 6)", "a.py"]}, {met: ["a.py", "b.py"]}, {}]
+    write_run(tmp_path, config_of("ema"), environment=environment_of(sessions=sessions))
+    write_run(tmp_path, config_of("fsq"), environment=environment_of(sessions=[{}]))
+    said = [(n.about, n.text) for n in table_of(tmp_path).notes if "submission" in n.text]
+    (note,) = said
+    changed = "ran although changed since its submission: trainer.steps (5 -> 6), a.py, b.py"
+    assert note == ("ema", f"seed 0 {changed}")
+
+
 def test_soft_numbers_are_a_note_with_both_and_never_in_the_table(tmp_path: Path) -> None:
     for seed, psnr in enumerate((30.0, 32.0)):
         config = config_of("vq", seed=seed)

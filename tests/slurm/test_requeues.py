@@ -81,20 +81,37 @@ def test_two_timeouts_and_as_many_requeues(cluster, tmp_path, undisturbed):
 
 
 def test_the_end_of_patience_still_requeues(cluster, tmp_path, undisturbed):
-    """A step longer than the grace: the job is requeued without a new checkpoint."""
-    patience = "hydra.launcher.stop_seconds=2"
-    process = start(cluster, tmp_path, "seed=0", "wait=true", patience, pause=20.0)
+    """A step longer than the grace: requeued without a new checkpoint, as often as is allowed."""
+    patience = ("hydra.launcher.stop_seconds=2", "hydra.launcher.max_starts_in_vain=1")
+    rarely = ("trainer.checkpoint_every=40", "trainer.log_every=1")
+    process = start(cluster, tmp_path, "seed=0", "wait=true", *patience, *rarely, pause=20.0)
     wait_until(lambda: folders(tmp_path), seconds=120, what="a folder")
     (folder,) = folders(tmp_path).values()
     wait_until(lambda: status_of(folder)["state"] == "running", seconds=120, what="a start")
     process.kill()
     process.wait()
-    time.sleep(15)
+    _wait_for_a_long_step(folder)
     job = job_of(folder)
     cluster.slurm("scancel", "--signal=USR2", job)
     wait_until(
         lambda: cluster.jobs()[job][0] == "PENDING", seconds=30, what=f"requeue of job {job}"
     )
+    wait_until(lambda: cluster.jobs()[job][0] == "FAILED", seconds=180, what=f"an end of job {job}")
+    assert "1 starts in a row" in status_of(folder)["message"]
+
+
+def _wait_for_a_long_step(folder: Path) -> None:
+    """Until the log has lines and no new one for three seconds."""
+    log, seen = folder / "metrics.jsonl", None
+
+    def silent() -> bool:
+        nonlocal seen
+        before, seen = seen, log.read_text() if log.exists() else ""
+        if seen and before != seen:
+            time.sleep(3)
+        return bool(seen) and before == seen
+
+    wait_until(silent, seconds=120, what="step that takes its time")
 
 
 def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
@@ -103,22 +120,24 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
     done = {"kill": 0, "requeue": 0}
     reached: dict[str, int] = {}
     began, rounds = time.monotonic(), 0
-    while time.monotonic() - began < 600:
-        rounds += 1
-        process = start(
-            cluster, tmp_path, "seed=range(0,8)", "wait=true", "retry=failed", pause=0.3
-        )
-        while process.poll() is None:
-            time.sleep(draw.random())
-            _disturb(cluster, tmp_path, draw, done, reached)
-        output = process.communicate()[0]
-        if process.returncode == 0:
-            break
-    found = folders(tmp_path)
-    print(f"{done} in {rounds} rounds, {time.monotonic() - began:.0f} s")
-    assert process.returncode == 0, output
-    assert_as_undisturbed(found, undisturbed)
-    assert min(done.values()) >= 20
+    for sweeps in range(1, 5):  # a machine that looks rarely may need more than one for them all
+        place = tmp_path / str(sweeps)
+        place.mkdir()
+        code = None
+        while code != 0 and time.monotonic() - began < 1200:
+            rounds += 1
+            words = ("seed=range(0,8)", "wait=true", "retry=failed")
+            process = start(cluster, place, *words, pause=0.3)
+            while process.poll() is None:
+                time.sleep(draw.random())
+                _disturb(cluster, place, draw, done, reached)
+            code, output = process.returncode, process.communicate()[0]
+        assert code == 0, output
+        assert_as_undisturbed(folders(place), undisturbed)
+        print(f"{done} in {rounds} rounds, {time.monotonic() - began:.0f} s")
+        if min(done.values()) >= 20:
+            return
+    raise AssertionError(f"{done} in {sweeps} sweeps")
 
 
 def _disturb(
@@ -137,7 +156,7 @@ def _disturb(
         return
     folder, kind = draw.choice(running), draw.choice(wanted)
     # Mostly where work would be lost: at least one checkpoint further than the last time.
-    if step_of(folder) <= reached.get(folder.name, 0) and draw.random() > 0.1:
+    if step_of(folder) <= reached.get(str(folder), 0) and draw.random() > 0.1:
         return
     if kind == "kill":
         os.kill(int(status_of(folder)["pid"]), signal.SIGKILL)
@@ -147,7 +166,7 @@ def _disturb(
             return
         cluster.slurm("scontrol", "requeue", job)
     done[kind] += 1
-    reached[folder.name] = step_of(folder)
+    reached[str(folder)] = step_of(folder)
     print(f"{kind} of {folder.name} at checkpoint {step_of(folder)}")
 
 

@@ -122,6 +122,32 @@ def test_it_does_not_leave_a_run_to_an_owner_that_is_gone(job, trained, monkeypa
     assert len(trained) == 1
 
 
+def test_starts_that_bring_no_checkpoint_come_to_an_end(job, trained, monkeypatch):
+    """Of the scheduler's: each new checkpoint, and each new job, may start as often again."""
+    call = call_for(job, starts_in_vain=3)
+
+    def starts(restarts):
+        monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+        trained.clear()
+        call()
+        return len(trained)
+
+    assert [starts(count) for count in range(3)] == [1, 1, 1]
+    job.folder.checkpoints.mkdir()
+    (job.folder.checkpoints / f"step-00000004-{0:016x}.pt").touch()
+    assert [starts(count) for count in range(3, 6)] == [1, 1, 1]
+    with pytest.raises(VqxError, match=r"3 starts in a row .* after step 4, .*retry=failed"):
+        starts(6)
+    assert trained == []
+    assert status_of(job.folder.path)["state"] == "failed"
+    assert "3 starts in a row" in job.folder.error.read_text()
+    assert starts(0) == 1
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    monkeypatch.setenv("SLURM_PROCID", "1")  # the first node's process counts, for all of them
+    assert [call() for _ in range(4)] == ["failed"] * 4
+    assert json.loads(job.folder.restarts.read_text()) == {"step": 4, "starts": 1}
+
+
 def test_a_diverged_run_is_a_result_and_a_failed_one_raises(job, monkeypatch):
     def ending_with(error):
         def run(*_, **__):

@@ -27,6 +27,7 @@ def submitter(tmp_path, **options):
     usual = {
         "submitit_folder": str(tmp_path / "results/runs/.submitit"),
         **{"timeout_min": 60, "nodes": 1, "signal_delay_s": 120, "max_num_timeout": 10**6},
+        "max_starts_in_vain": 10,
         **{"array_parallelism": 256, "tasks_per_node": 1, "stderr_to_stdout": True},
     }
     return Submitter({**usual, **options}, searchpath=())
@@ -113,6 +114,7 @@ def test_jobs_that_could_not_be_noted_are_taken_back(fake, tmp_path, monkeypatch
     ("options", "broken", "said"),
     [
         ({"timeout_min": 2}, None, "signal_delay_s=120 leaves no time"),
+        ({"max_starts_in_vain": 0}, None, "max_starts_in_vain=0 lets no job start"),
         ({"nodes": 3}, None, "cannot be shared out"),
         ({}, "sinfo", "Unable to contact"),
     ],
@@ -137,10 +139,12 @@ def test_jobs_have_three_quarters_of_the_notice_to_save(fake, tmp_path):
     import submitit
 
     (job,) = jobs_of(tmp_path, "seed=0")
-    submitter(tmp_path, signal_delay_s=40).submit([job], SweepOptions(stale="warn"))
+    options = {"signal_delay_s": 40, "max_starts_in_vain": 3}
+    submitter(tmp_path, **options).submit([job], SweepOptions(stale="warn"))
     kept = tmp_path / "results/runs/.submitit/sizes/101_submitted.pkl"
     call = submitit.helpers.DelayedSubmission.load(kept).function
     assert (call.stop_seconds, call.stale, call.folder) == (30.0, "warn", job.folder.path)
+    assert call.starts_in_vain == 3
 
 
 def test_a_snapshot_comes_first_on_the_jobs_path(fake, tmp_path):

@@ -199,12 +199,21 @@ def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:
             notes.append(Note(row.label, text + soft_numbers(row, metrics)))
         if masked := masked_numbers(row, metrics):
             notes.append(Note(row.label, masked))
+        notes += [Note(row.label, met) for run in row.runs if (met := _changed(run))]
         if left_out := {len((r.get("data") or {}).get("left_out") or []) for r in row.results} - {
             0
         }:
             count = " or ".join(map(str, sorted(left_out)))
             notes.append(Note(row.label, f"{count} unreadable images left out of the evaluation"))
     return notes
+
+
+def _changed(run: Run) -> str | None:
+    """What a job of a sweep met changed at its start, and was told to run nevertheless."""
+    key = "changed_since_submission"
+    found = dict.fromkeys(str(what) for s in _sessions(run) for what in s.get(key) or ())
+    seed = f"seed {seed_of(run)} " if seed_of(run) is not None else ""
+    return f"{seed}ran although changed since its submission: {', '.join(found)}" if found else None
 
 
 def _confounds(rows: Sequence[Row]) -> list[Note]:

@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "submission.json"
 
     @property
+    def restarts(self) -> Path:
+        """Starts of the run's Slurm job since its last checkpoint, JSON."""
+        return self.path / "restarts.json"
+
+    @property
     def environment(self) -> Path:
         """Versions, git, machine, command, JSON."""
         return self.path / "environment.json"

@@ -16,6 +16,7 @@ def call_for(
     *,
     searchpath: tuple[str, ...],
     stop_seconds: float | None,
+    starts_in_vain: int | None = None,
 ) -> RunJob:
     """The call that runs a queued job; the code it was submitted with is noted beside the runs."""
     assert job.config is not None
@@ -30,6 +31,7 @@ def call_for(
         code=fingerprint.digest,
         searchpath=searchpath,
         snapshot=options.snapshot,
+        starts_in_vain=starts_in_vain,
     )
 
 

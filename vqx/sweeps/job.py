@@ -25,6 +25,7 @@ from vqx.sweeps.ending import (
     patient,
     stop_with_pool,
 )
+from vqx.sweeps.restarts import count_start
 from vqx.sweeps.stale import Changes, changes
 
 CODE_LISTS = ".submitit"  # beside the run folders
@@ -37,6 +38,7 @@ class RunJob:
     `stale` (refuse, warn) says what to do when code or configuration are not what they were;
     `stop_seconds` bounds how long a stop signal waits for the end of a step; `searchpath` is where
     configuration is looked for besides vqx's own. `snapshot`: it runs from a copy of the code.
+    `starts_in_vain` bounds how many of Slurm's starts in a row may end without a new checkpoint.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class RunJob:
     code: str = ""
     searchpath: tuple[str, ...] = ()
     snapshot: bool = False
+    starts_in_vain: int | None = None
 
     def __call__(self) -> str:
         """Train or go on; the run's state at the end.
@@ -96,6 +99,8 @@ class RunJob:
         config, overrides = _stored(folder)
         if first_process():
             outwait_silence(folder.path)
+            if self.starts_in_vain is not None:
+                count_start(folder, most=self.starts_in_vain)
         found = self._changes(folder, config, overrides)
         try:
             run_or_go_on(config, folder, overrides=overrides)

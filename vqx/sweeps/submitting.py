@@ -18,7 +18,14 @@ from vqx.sweeps.submission import Submission, read_submission, write_submission
 from vqx.sweeps.waiting import Submitted, print_failures, wait_for, write_end
 
 # The rest goes to submitit by the name that it has there.
-_OWN = ("submitit_folder", "max_num_timeout", "stop_seconds", "array_parallelism", "tasks_per_node")
+_OWN = (
+    "submitit_folder",
+    "max_num_timeout",
+    "max_starts_in_vain",
+    "stop_seconds",
+    "array_parallelism",
+    "tasks_per_node",
+)
 _HOW_TO_GO_ON = (
     "the same command again goes on with what is missing; with cancel=true it ends the jobs"
 )
@@ -96,6 +103,11 @@ class Submitter:
                 f"hydra.launcher.signal_delay_s={notice:g} leaves no time to train within "
                 f"hydra.launcher.timeout_min={limit:g}: change one of them"
             )
+        if int(self._options["max_starts_in_vain"]) < 1:
+            raise ConfigError(
+                "hydra.launcher.max_starts_in_vain="
+                f"{self._options['max_starts_in_vain']} lets no job start: 1 or more"
+            )
 
     def _arrays(self, jobs: Sequence[PlannedJob]) -> list[tuple[Resources, list[PlannedJob]]]:
         """The jobs by what they need, in parts that fit into an array here."""
@@ -126,9 +138,14 @@ class Submitter:
         """One call of sbatch, and the submission in each folder right after it."""
         variables = variables_for(jobs, sweep)
         executor = self._executor(resources, variables, parallel=parallel, after=after)
-        stop_seconds = self._stop_seconds()
         calls = [
-            call_for(job, sweep, searchpath=self._searchpath, stop_seconds=stop_seconds)
+            call_for(
+                job,
+                sweep,
+                searchpath=self._searchpath,
+                stop_seconds=self._stop_seconds(),
+                starts_in_vain=int(self._options["max_starts_in_vain"]),
+            )
             for job in jobs
         ]
         handles = executor.submit_array(calls)
