@@ -76,7 +76,7 @@ def test_what_depends_on_the_batch(norm: str) -> None:
 
 def test_weights_start_small() -> None:
     built = PatchDiscriminator(3, width=32)
-    kernels = torch.cat([p.flatten() for p in built.parameters() if p.ndim == 4])
+    kernels = torch.cat([p.detach().flatten() for p in built.parameters() if p.ndim == 4])
     assert float(kernels.std()) == pytest.approx(0.02, rel=0.02)
     assert all(bool((p == 0).all()) for n, p in built.named_parameters() if n.endswith("bias"))
 
