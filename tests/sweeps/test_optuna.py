@@ -169,21 +169,38 @@ def test_the_direction_is_the_metrics_own() -> None:
 def test_a_real_search_is_killed_and_goes_on(tmp_path: Path) -> None:
     """Three trials of the shipped search, its process killed in the second one's training."""
     words = ("-m", "+sweeps=tune_learning_rate", "hydra.sweeper.n_trials=3", *TINY)
-    process = subprocess.Popen(
-        command("vqx.train", *words, "trainer.steps=40"),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline:
-        if len(list(tmp_path.glob("results/runs/*/metrics.jsonl"))) == 2:
-            break
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    _start_and_kill(tmp_path, *words, "trainer.steps=40", begun=2)
     done = run("vqx.train", *words, "trainer.steps=40", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 3 trials done, 1 interrupted and tried again" in done.stdout
     assert len(list(tmp_path.glob("results/runs/*/result.json"))) == 3
     assert [value is not None for _, value in _trials(tmp_path)] == [True] * 3
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_a_search_side_by_side_is_killed_and_goes_on(tmp_path: Path) -> None:
+    """Four trials, two at a time in processes of their own, which end when the search is killed."""
+    words = ("-m", "+sweeps=tune_learning_rate", "hydra.sweeper.n_trials=4", *TINY)
+    words = (*words, "hydra/launcher=local", "hydra.sweeper.n_jobs=2", "trainer.steps=20")
+    _start_and_kill(tmp_path, *words, begun=3)
+    done = run("vqx.train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 4 trials done, 2 interrupted and tried again" in done.stdout
+    assert "plugin" not in done.stdout  # what others log about themselves
+    assert len(list(tmp_path.glob("results/runs/*/result.json"))) == 4
+    assert [value is not None for _, value in _trials(tmp_path)] == [True] * 4
+
+
+def _start_and_kill(cwd: Path, *words: str, begun: int) -> None:
+    """Kill a search once that many of its trials have logged a step."""
+    process = subprocess.Popen(
+        command("vqx.train", *words), cwd=cwd, env=environment(), stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        if len(list(cwd.glob("results/runs/*/metrics.jsonl"))) >= begun:
+            break
+        time.sleep(0.05)
+    process.kill()
+    process.wait()

@@ -35,7 +35,7 @@ def run_side_by_side(
     from vqx.sweeps.pool import Pool
 
     pool = Pool(shares, calls[0].folder.parent / CODE_LISTS / sweep_name(), sweep=sweep_name())
-    print(f"{len(jobs)} jobs, {len(shares)} at a time", flush=True)
+    print(f"{len(jobs)} job{'s' * (len(jobs) > 1)}, {len(shares)} at a time", flush=True)
     ranks = [int(config["trainer"]["devices"]) for config in configs]
     stopped_by = pool.run(calls, ranks=ranks, variables=variables_for(jobs, options))
     if stopped_by:

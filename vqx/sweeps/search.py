@@ -104,6 +104,9 @@ def _only_looks(
 
 
 def _check_installed() -> None:
+    # Before the import: its storage tells of its set-up, the sweeper what `search` says better.
+    for name in ("alembic", "hydra_plugins.hydra_optuna_sweeper"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         import hydra_plugins.hydra_optuna_sweeper  # noqa: F401
     except ImportError as error:
@@ -128,7 +131,6 @@ def _study(folder: Path, options: Mapping[str, Any]) -> "Study":
     from sqlalchemy.exc import SQLAlchemyError  # type: ignore[import-untyped]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # of the storage: its set-up
     url = options.get("storage") or f"sqlite:///{folder / 'study.db'}"
     connect = {"timeout": _BUSY_SECONDS} if str(url).startswith("sqlite") else {}
     try:
