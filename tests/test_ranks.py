@@ -1,5 +1,6 @@
 """Runs on several processes: the numbers of one, and no rank left behind when one fails."""
 
+import json
 import os
 import signal
 import subprocess
@@ -79,6 +80,9 @@ def test_a_failing_rank_ends_all_and_its_own_traceback_is_kept(tmp_path):
     status = status_of(folder)
     assert status["state"] == "failed"
     assert "planted on the second rank" in status["message"]
+    own_code = json.loads((folder / "environment.json").read_text())["own_code"]
+    assert "tests/broken_quantizers.py" in own_code
+    assert not any(name.startswith("vqx/") for name in own_code)
 
 
 @pytest.mark.slow

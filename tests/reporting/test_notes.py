@@ -67,6 +67,27 @@ def test_a_run_resumed_with_other_code_is_a_confound(tmp_path: Path) -> None:
     ]
 
 
+def test_own_code_that_differs_is_a_confound(tmp_path: Path) -> None:
+    """Of the runs that use it: who does not is not compared."""
+    versions = {"ema": "aaaaaaaaaaaa", "fsq": "bbbbbbbbbbbb"}
+    for name, digest in versions.items():
+        own = {"mine/layers.py": digest, "same.py": "cccccccccccc"}
+        write_run(tmp_path, config_of(name), environment=environment_of(own_code=own))
+    write_run(tmp_path, config_of("vq"), environment=environment_of(own_code={}))
+    assert _confounds(tmp_path) == ["mine/layers.py is aaaaaa in ema; bbbbbb in fsq"]
+
+
+def test_own_code_edited_before_a_resume_is_a_confound(tmp_path: Path) -> None:
+    sessions = [{}, {"own_code": {"mine.py": "bbbbbbbbbbbb", "old.py": None}}]
+    own = {"mine.py": "aaaaaaaaaaaa", "old.py": "cccccccccccc", "same.py": "dddddddddddd"}
+    environment = environment_of(own_code=own, sessions=sessions)
+    write_run(tmp_path, config_of("ema"), environment=environment)
+    assert _confounds(tmp_path) == [
+        "mine.py is aaaaaa then bbbbbb in ema",
+        "old.py is cccccc then unused in ema",
+    ]
+
+
 def test_soft_codes_and_left_out_images_are_said(tmp_path: Path) -> None:
     config = config_of("vq")
     result = result_of(config)

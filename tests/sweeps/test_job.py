@@ -15,12 +15,12 @@ from tests.runs.test_ownership import claimed
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
 from vqx.errors import Diverged, SubmissionStale, VqxError
+from vqx.runs.code import code_fingerprint, save_fingerprint
 from vqx.runs.lock import RunLock
 from vqx.runs.ownership import STALE_SECONDS
 from vqx.runs.status import State, Status
 from vqx.sweeps import ending
 from vqx.sweeps import job as job_module
-from vqx.sweeps.code import code_fingerprint, save_fingerprint
 from vqx.sweeps.job import CODE_LISTS, RunJob
 
 

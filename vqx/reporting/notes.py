@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vqx.config import identity
 from vqx.reporting.columns import Column
 from vqx.reporting.frame import Frame, Row, seed_of, state_word
 from vqx.reporting.naming import choice_name, flat_nodes
 from vqx.reporting.stamps import Stamps, images_in
+from vqx.reporting.surroundings import SURROUNDINGS, confounds, sessions_of
 from vqx.reporting.variants import masked_numbers, soft_numbers
 from vqx.runs.durations import duration
 from vqx.runs.reading import Run
@@ -35,7 +35,7 @@ def caption(frame: Frame) -> str:
         _shared(frame.runs, training),
         common,
         f"unless named {usual}" if usual else None,
-        *(_shared(frame.runs, read) for read in _SURROUNDINGS.values()),
+        *(_shared(frame.runs, read) for read in SURROUNDINGS.values()),
     )
     return " · ".join(piece for piece in pieces if piece)
 
@@ -71,57 +71,6 @@ def training(run: Run) -> str | None:
     return f"{length} of batch {trainer.get('batch_size')}"
 
 
-def _sessions(run: Run) -> list[Mapping[str, Any]]:
-    """The environment of a run's first start, then what each resume changed of it."""
-    sessions = run.environment.get("sessions") or []
-    return [run.environment, *(s for s in sessions if isinstance(s, Mapping))]
-
-
-def _joined(run: Run, read: Callable[[Mapping[str, Any]], str | None]) -> str | None:
-    found = dict.fromkeys(text for s in _sessions(run) if (text := read(s)) is not None)
-    return " then ".join(found) or None
-
-
-def _code(run: Run) -> str | None:
-    def read(session: Mapping[str, Any]) -> str | None:
-        git = session.get("git")
-        if not isinstance(git, Mapping) or not git.get("commit"):
-            return None
-        changes = f" with changes {(git.get('diff_sha256') or '?')[:6]}" if git.get("dirty") else ""
-        return f"code {git['commit'][:7]}{changes}"
-
-    return _joined(run, read)
-
-
-def _package(name: str) -> Callable[[Run], str | None]:
-    def read(session: Mapping[str, Any]) -> str | None:
-        version = (session.get("packages") or {}).get(name)
-        return f"{name} {version}" if version else None
-
-    return lambda run: _joined(run, read)
-
-
-def _version(run: Run) -> str | None:
-    return _joined(run, lambda s: f"vqx {s['vqx']}" if "vqx" in s else None)
-
-
-def _device(run: Run) -> str | None:
-    def read(session: Mapping[str, Any]) -> str | None:
-        device = session.get("device")
-        count = session.get("devices", run.environment.get("devices", 1))
-        return None if device is None else f"{count} x {device}" if count != 1 else str(device)
-
-    return _joined(run, read)
-
-
-_SURROUNDINGS: dict[str, Callable[[Run], str | None]] = {
-    "version": _version,
-    "code": _code,
-    "torch": _package("torch"),
-    "device": _device,
-}
-
-
 def notes_of(
     rows: Sequence[Row], columns: Sequence[Column], stamps: Mapping[str, Stamps]
 ) -> list[Note]:
@@ -130,7 +79,7 @@ def notes_of(
     return [
         *_state_notes(rows),
         *_fault_notes(rows, metrics),
-        *_confounds(rows),
+        *(Note("confound", text) for text in confounds(rows)),
         *(note for column in metrics for note in _missing_notes(column, rows)),
         *_stamp_notes(metrics, stamps),
         *_image_notes(rows),
@@ -211,24 +160,9 @@ def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:
 def _changed(run: Run) -> str | None:
     """What a job of a sweep met changed at its start, and was told to run nevertheless."""
     key = "changed_since_submission"
-    found = dict.fromkeys(str(what) for s in _sessions(run) for what in s.get(key) or ())
+    found = dict.fromkeys(str(what) for s in sessions_of(run) for what in s.get(key) or ())
     seed = f"seed {seed_of(run)} " if seed_of(run) is not None else ""
     return f"{seed}ran although changed since its submission: {', '.join(found)}" if found else None
-
-
-def _confounds(rows: Sequence[Row]) -> list[Note]:
-    """What differs between runs beside what the rows are named for."""
-    notes = []
-    for what, read in _SURROUNDINGS.items():
-        found: dict[str, list[str]] = {}
-        for row in rows:
-            for text in (read(run) for run in row.runs if run.environment):
-                found.setdefault(text or f"{what} unknown", []).append(row.label)
-        if len(found) > 1:
-            *rare, usual = sorted(found, key=lambda text: len(found[text]))
-            named = [f"{text} in {', '.join(dict.fromkeys(found[text]))}" for text in rare]
-            notes.append(Note("confound", "; ".join([*named, f"{usual} in all other runs"])))
-    return notes
 
 
 def _missing_notes(column: Column, rows: Sequence[Row]) -> list[Note]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqx.sweeps.code import code_fingerprint, save_fingerprint
+from vqx.runs.code import code_fingerprint, save_fingerprint
 from vqx.sweeps.job import CODE_LISTS, RunJob
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.planned import PlannedJob

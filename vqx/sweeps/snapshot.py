@@ -11,9 +11,9 @@ from typing import Any
 
 import vqx
 from vqx.config import conf_dir
+from vqx.runs.code import Fingerprint, digest_of, own_modules, package_files
 from vqx.runs.files import write_json_atomic
 from vqx.runs.provenance import COPIED_FROM, source_code
-from vqx.sweeps.code import Fingerprint, digest_of, own_modules, package_files
 
 SNAPSHOTS = ".snapshots"  # beside the run folders
 

@@ -81,7 +81,7 @@ def changed_keys(
 
 def changed_files(config: Mapping[str, Any], code: str, code_lists: Path) -> list[str]:
     """Source files that differ from those of the digest `code`; nothing for an empty one."""
-    from vqx.sweeps.code import code_fingerprint, read_fingerprint
+    from vqx.runs.code import code_fingerprint, read_fingerprint
 
     if not code:
         return []

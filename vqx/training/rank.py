@@ -9,6 +9,7 @@ import torch
 
 from vqx.config import run_name, signature
 from vqx.errors import CheckpointError, Interrupted, RunLocked, VqxError
+from vqx.runs.code import own_digests
 from vqx.runs.files import truncate_metrics
 from vqx.runs.folder import RunFolder
 from vqx.runs.provenance import write_provenance
@@ -75,7 +76,10 @@ def _write_provenance(config: dict[str, Any], folder: RunFolder, world: World) -
         seed=int(config["seed"]),
         device=device_name(world.device),
         devices=world.size,
-        extra={"nodes": world.nodes, "torch": torch.__version__, "cuda": torch.version.cuda},
+        extra={
+            "own_code": own_digests(config),
+            **{"nodes": world.nodes, "torch": torch.__version__, "cuda": torch.version.cuda},
+        },
     )
 
 

@@ -10,10 +10,11 @@ import pytest
 
 import vqx
 from tests.sweeps.planned_jobs import planned
+from vqx.runs import code
+from vqx.runs.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
 from vqx.runs.provenance import source_code
-from vqx.sweeps import code, snapshot
+from vqx.sweeps import snapshot
 from vqx.sweeps.calls import variables_for
-from vqx.sweeps.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
 from vqx.sweeps.options import SweepOptions
 from vqx.sweeps.snapshot import take_snapshot
 

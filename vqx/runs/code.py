@@ -61,7 +61,7 @@ def digest_of(content: bytes) -> str:
 
 def code_fingerprint(config: Mapping[str, Any]) -> Fingerprint:
     """The code that a run of the plain configuration `config` uses; read once a process."""
-    return Fingerprint({**_package_digests(), **_own_digests(_target_names(config))})
+    return Fingerprint({**_package_digests(), **own_digests(config)})
 
 
 def save_fingerprint(fingerprint: Fingerprint, place: Path) -> None:
@@ -103,6 +103,11 @@ def _package_digests() -> dict[str, str]:
 def own_modules(config: Mapping[str, Any]) -> dict[str, Path]:
     """The user's source files that `_target_`s name, with what they import of the same kind."""
     return _files_of(_target_names(config))
+
+
+def own_digests(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the user's own source files among those; as they were first read in a process."""
+    return dict(_own_digests(_target_names(config)))
 
 
 @cache

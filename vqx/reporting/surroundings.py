@@ -1,0 +1,101 @@
+"""What runs were made with, beside their configuration: versions, code, machine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vqx.reporting.frame import Row
+from vqx.runs.reading import Run
+
+_THEN = " then "  # between what one run's sessions had
+
+
+def sessions_of(run: Run) -> list[Mapping[str, Any]]:
+    """The environment of a run's first start, then what each resume changed of it."""
+    sessions = run.environment.get("sessions") or []
+    return [run.environment, *(s for s in sessions if isinstance(s, Mapping))]
+
+
+def _joined(run: Run, read: Callable[[Mapping[str, Any]], str | None]) -> str | None:
+    found = dict.fromkeys(text for s in sessions_of(run) if (text := read(s)) is not None)
+    return _THEN.join(found) or None
+
+
+def _code(run: Run) -> str | None:
+    def read(session: Mapping[str, Any]) -> str | None:
+        git = session.get("git")
+        if not isinstance(git, Mapping) or not git.get("commit"):
+            return None
+        changes = f" with changes {(git.get('diff_sha256') or '?')[:6]}" if git.get("dirty") else ""
+        return f"code {git['commit'][:7]}{changes}"
+
+    return _joined(run, read)
+
+
+def _package(name: str) -> Callable[[Run], str | None]:
+    def read(session: Mapping[str, Any]) -> str | None:
+        version = (session.get("packages") or {}).get(name)
+        return f"{name} {version}" if version else None
+
+    return lambda run: _joined(run, read)
+
+
+def _version(run: Run) -> str | None:
+    return _joined(run, lambda s: f"vqx {s['vqx']}" if "vqx" in s else None)
+
+
+def _device(run: Run) -> str | None:
+    def read(session: Mapping[str, Any]) -> str | None:
+        device = session.get("device")
+        count = session.get("devices", run.environment.get("devices", 1))
+        return None if device is None else f"{count} x {device}" if count != 1 else str(device)
+
+    return _joined(run, read)
+
+
+SURROUNDINGS: dict[str, Callable[[Run], str | None]] = {
+    "version": _version,
+    "code": _code,
+    "torch": _package("torch"),
+    "device": _device,
+}
+
+
+def confounds(rows: Sequence[Row]) -> list[str]:
+    """What differs between runs beside what the rows are named for."""
+    texts = []
+    for what, read in SURROUNDINGS.items():
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            for text in (read(run) for run in row.runs if run.environment):
+                found.setdefault(text or f"{what} unknown", []).append(row.label)
+        if len(found) > 1:
+            *rare, usual = sorted(found, key=lambda text: len(found[text]))
+            named = [f"{text} in {', '.join(dict.fromkeys(found[text]))}" for text in rare]
+            texts.append("; ".join([*named, f"{usual} in all other runs"]))
+    return [*texts, *_own_code(rows)]
+
+
+def _own_code(rows: Sequence[Row]) -> list[str]:
+    """A user's own source file that was not the same for all the runs that use it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        for run in row.runs:
+            for name in run.environment.get("own_code") or {}:
+                digests = found.setdefault(name, {})
+                digests.setdefault(_own_digests(run, name), []).append(row.label)
+    return [
+        f"{name} is " + "; ".join(map(_version_of_some, digests.items()))
+        for name, digests in sorted(found.items())
+        if len(digests) > 1 or any(_THEN in digest for digest in digests)
+    ]
+
+
+def _own_digests(run: Run, name: str) -> str:
+    found = (session.get("own_code") or {} for session in sessions_of(run))
+    digests = (own[name] for own in found if name in own)
+    return _THEN.join(dict.fromkeys(digest[:6] if digest else "unused" for digest in digests))
+
+
+def _version_of_some(found: tuple[str, Sequence[str]]) -> str:
+    digest, labels = found
+    return f"{digest} in {', '.join(dict.fromkeys(labels))}"
