@@ -36,6 +36,10 @@ class SubmissionStale(VqxError):
     """Configuration or code of a job is not what it was when the job was submitted."""
 
 
+class StartsInVain(VqxError):
+    """A job that its scheduler started again and again without a new checkpoint."""
+
+
 class CheckpointError(VqxError):
     """No usable checkpoint where one is needed."""
 

@@ -97,7 +97,7 @@ def test_the_end_of_patience_still_requeues(cluster, tmp_path, undisturbed):
         lambda: cluster.jobs()[job][0] == "PENDING", seconds=30, what=f"requeue of job {job}"
     )
     wait_until(lambda: cluster.jobs()[job][0] == "FAILED", seconds=180, what=f"an end of job {job}")
-    assert "1 starts in a row" in status_of(folder)["message"]
+    assert "after step 0: 1," in status_of(folder)["message"]
 
 
 def _wait_for_a_long_step(folder: Path) -> None:

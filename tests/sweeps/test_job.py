@@ -14,7 +14,7 @@ from tests.commands import environment, result_of, status_of
 from tests.runs.test_ownership import claimed
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
-from vqx.errors import Diverged, SubmissionStale, VqxError
+from vqx.errors import Diverged, StartsInVain, SubmissionStale, VqxError
 from vqx.runs.code import code_fingerprint, save_fingerprint
 from vqx.runs.lock import RunLock
 from vqx.runs.ownership import STALE_SECONDS
@@ -136,11 +136,14 @@ def test_starts_that_bring_no_checkpoint_come_to_an_end(job, trained, monkeypatc
     job.folder.checkpoints.mkdir()
     (job.folder.checkpoints / f"step-00000004-{0:016x}.pt").touch()
     assert [starts(count) for count in range(3, 6)] == [1, 1, 1]
-    with pytest.raises(VqxError, match=r"3 starts in a row .* after step 4, .*retry=failed"):
+    job.folder.write_status(Status(state=State.INTERRUPTED, step=5, steps=6))
+    with pytest.raises(StartsInVain, match=r"starts in a row .* after step 4: 3, .*retry=failed"):
         starts(6)
     assert trained == []
-    assert status_of(job.folder.path)["state"] == "failed"
-    assert "3 starts in a row" in job.folder.error.read_text()
+    status = status_of(job.folder.path)
+    assert (status["state"], status["step"]) == ("failed", 5)
+    assert "after step 4: 3," in status["message"]
+    assert "after step 4: 3," in job.folder.error.read_text()
     assert starts(0) == 1
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     monkeypatch.setenv("SLURM_PROCID", "1")  # the first node's process counts, for all of them

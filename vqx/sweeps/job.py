@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vqx.errors import Diverged, Interrupted, RunLocked, SubmissionStale, VqxError
+from vqx.errors import Diverged, Interrupted, RunLocked, StartsInVain, SubmissionStale, VqxError
 from vqx.running import record_failure, run_or_go_on, show_result
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder, read_json
@@ -99,8 +99,7 @@ class RunJob:
         config, overrides = _stored(folder)
         if first_process():
             outwait_silence(folder.path)
-            if self.starts_in_vain is not None:
-                count_start(folder, most=self.starts_in_vain)
+            self._count_start(folder)
         found = self._changes(folder, config, overrides)
         try:
             run_or_go_on(config, folder, overrides=overrides)
@@ -109,6 +108,15 @@ class RunJob:
         show_result(folder)
         status = folder.read_status()
         return State.DONE if status is None else status.state
+
+    def _count_start(self, folder: RunFolder) -> None:
+        if self.starts_in_vain is None:
+            return
+        try:
+            count_start(folder, most=self.starts_in_vain)
+        except StartsInVain as error:
+            _refuse(folder, error)
+            raise
 
     def _changes(
         self, folder: RunFolder, config: dict[str, Any], overrides: list[str]
@@ -155,7 +163,7 @@ def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:
     return {str(key): value for key, value in config.items()}, [str(word) for word in overrides]
 
 
-def _refuse(folder: RunFolder, error: SubmissionStale) -> None:
+def _refuse(folder: RunFolder, error: VqxError) -> None:
     """Say in the folder why the job does not run, unless another process works on it."""
     with RunLock(folder.path):
         before = folder.read_status() or Status(state=State.FAILED)
