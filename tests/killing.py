@@ -117,7 +117,10 @@ def frozen_after(step: int, child: int, results: Path, begin: int, delay: float)
         if any(int(number) >= step for number in re.findall(rb"(?m)^step (\d+)/", told)):
             time.sleep(delay)
             os.kill(child, signal.SIGSTOP)
-            return not list(results.glob("runs/*/result.json"))
+            through = list(results.glob("runs/*/result.json"))
+            if through:
+                os.kill(child, signal.SIGKILL)
+            return not through
         assert time.monotonic() < end, told.decode()
         time.sleep(0.001)
     return False
