@@ -77,6 +77,14 @@ def test_own_code_that_differs_is_a_confound(tmp_path: Path) -> None:
     assert _confounds(tmp_path) == ["mine/layers.py is aaaaaa in ema; bbbbbb in fsq"]
 
 
+def test_own_code_that_differs_within_a_row_names_the_seeds(tmp_path: Path) -> None:
+    for seed, digest in enumerate(("aaaaaaaaaaaa", "bbbbbbbbbbbb", "aaaaaaaaaaaa")):
+        environment = environment_of(own_code={"mine.py": digest})
+        write_run(tmp_path, config_of("ema", seed=seed), environment=environment)
+    (said,) = _confounds(tmp_path)
+    assert said == "mine.py is aaaaaa in ema seed 0, ema seed 2; bbbbbb in ema seed 1"
+
+
 def test_own_code_edited_before_a_resume_is_a_confound(tmp_path: Path) -> None:
     sessions = [{}, {"own_code": {"mine.py": "bbbbbbbbbbbb", "old.py": None}}]
     own = {"mine.py": "aaaaaaaaaaaa", "old.py": "cccccccccccc", "same.py": "dddddddddddd"}

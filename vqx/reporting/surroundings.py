@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vqx.reporting.frame import Row
+from vqx.reporting.frame import Row, seed_of
 from vqx.runs.reading import Run
 
 _THEN = " then "  # between what one run's sessions had
@@ -81,8 +81,8 @@ def _own_code(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for run in row.runs:
             for name in run.environment.get("own_code") or {}:
-                digests = found.setdefault(name, {})
-                digests.setdefault(_own_digests(run, name), []).append(row.label)
+                users = found.setdefault(name, {}).setdefault(_own_digests(run, name), [])
+                users.append(_user(row, run, name))
     return [
         f"{name} is " + "; ".join(map(_version_of_some, digests.items()))
         for name, digests in sorted(found.items())
@@ -96,6 +96,12 @@ def _own_digests(run: Run, name: str) -> str:
     return _THEN.join(dict.fromkeys(digest[:6] if digest else "unused" for digest in digests))
 
 
+def _user(row: Row, run: Run, name: str) -> str:
+    """The row's label, with the seed where the row's own runs do not agree."""
+    agree = len({_own_digests(other, name) for other in row.runs}) == 1
+    return row.label if agree or seed_of(run) is None else f"{row.label} seed {seed_of(run)}"
+
+
 def _version_of_some(found: tuple[str, Sequence[str]]) -> str:
-    digest, labels = found
-    return f"{digest} in {', '.join(dict.fromkeys(labels))}"
+    digest, users = found
+    return f"{digest} in {', '.join(dict.fromkeys(users))}"
