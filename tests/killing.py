@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -117,10 +118,7 @@ def frozen_after(step: int, child: int, results: Path, begin: int, delay: float)
         if any(int(number) >= step for number in re.findall(rb"(?m)^step (\d+)/", told)):
             time.sleep(delay)
             os.kill(child, signal.SIGSTOP)
-            through = list(results.glob("runs/*/result.json"))
-            if through:
-                os.kill(child, signal.SIGKILL)
-            return not through
+            return not list(results.glob("runs/*/result.json"))
         assert time.monotonic() < end, told.decode()
         time.sleep(0.001)
     return False
@@ -133,21 +131,24 @@ def frozen_at_random(results: Path, draw: random.Random, seconds: float) -> list
     """
     results.mkdir(parents=True)
     (results / "log.txt").touch()
-    sleepers: list[int] = []
-    for host, step in (("a", 1), ("b", 3), ("c", 5)):
-        begin = (results / "log.txt").stat().st_size
-        sleepers.append(start(results, host=host))
-        delay = draw.uniform(0, 0.05) * seconds
-        if not frozen_after(step, sleepers[-1], results, begin, delay):
-            for child in sleepers[:-1]:
+    children: list[int] = []
+    try:
+        for host, step in (("a", 1), ("b", 3), ("c", 5)):
+            begin = (results / "log.txt").stat().st_size
+            children.append(start(results, host=host))
+            delay = draw.uniform(0, 0.05) * seconds
+            if not frozen_after(step, children[-1], results, begin, delay):
+                return None
+            time.sleep(STALE + 0.2)
+        children.append(start(results, host="d"))
+        time.sleep(draw.uniform(0.2, 0.6) * seconds)
+        for sleeper in children[:-1]:
+            os.kill(sleeper, signal.SIGCONT)
+        ended = [wait_until(child, time.monotonic() + 60) for child in children]
+    finally:  # a frozen one would sleep for ever
+        for child in children:
+            with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-            return None
-        time.sleep(STALE + 0.2)
-    last = start(results, host="d")
-    time.sleep(draw.uniform(0.2, 0.6) * seconds)
-    for child in sleepers:
-        os.kill(child, signal.SIGCONT)
-    ended = [wait_until(child, time.monotonic() + 60) for child in (*sleepers, last)]
     return [-1 if code is None else code for code in ended]
 
 

@@ -85,6 +85,24 @@ def test_own_code_that_differs_within_a_row_names_the_seeds(tmp_path: Path) -> N
     assert said == "mine.py is aaaaaa in ema seed 0, ema seed 2; bbbbbb in ema seed 1"
 
 
+def test_own_code_of_a_seed_that_never_ran_is_no_difference(tmp_path: Path) -> None:
+    own = {"mine.py": "aaaaaaaaaaaa"}
+    write_run(tmp_path, config_of("ema", seed=0), environment=environment_of(own_code=own))
+    write_run(tmp_path, config_of("ema", seed=1), state=State.QUEUED)
+    other = environment_of(own_code={}, sessions=[{}, {"own_code": {"mine.py": "bbbbbbbbbbbb"}}])
+    write_run(tmp_path, config_of("fsq"), environment=other)
+    assert _confounds(tmp_path) == ["mine.py is aaaaaa in ema; bbbbbb in fsq"]
+
+
+def test_a_whole_own_package_that_differs_is_a_few_lines(tmp_path: Path) -> None:
+    for name, digest in (("ema", "aaaaaaaaaaaa"), ("fsq", "bbbbbbbbbbbb")):
+        own = {f"mine/{index}.py": digest for index in range(8)}
+        write_run(tmp_path, config_of(name), environment=environment_of(own_code=own))
+    *files, more = _confounds(tmp_path)
+    assert len(files) == 5
+    assert more == "3 more own files are not the same either"
+
+
 def test_own_code_edited_before_a_resume_is_a_confound(tmp_path: Path) -> None:
     sessions = [{}, {"own_code": {"mine.py": "bbbbbbbbbbbb", "old.py": None}}]
     own = {"mine.py": "aaaaaaaaaaaa", "old.py": "cccccccccccc", "same.py": "dddddddddddd"}

@@ -11,7 +11,13 @@ import pytest
 import vqx
 from tests.sweeps.planned_jobs import planned
 from vqx.runs import code
-from vqx.runs.code import code_fingerprint, own_modules, read_fingerprint, save_fingerprint
+from vqx.runs.code import (
+    code_fingerprint,
+    own_digests,
+    own_modules,
+    read_fingerprint,
+    save_fingerprint,
+)
 from vqx.runs.provenance import source_code
 from vqx.sweeps import snapshot
 from vqx.sweeps.calls import variables_for
@@ -46,6 +52,12 @@ def test_own_modules_count_with_what_they_import(own):
     names = sorted(own_modules(CONFIG))
     assert names == ["mine/__init__.py", "mine/layers.py", "sizes.py"]
     assert own_modules({"model": {"_target_": "vqx.models.Conv"}}) == {}
+
+
+def test_a_link_to_nothing_is_no_module(own):
+    (own / "mine/.#layers.py").symlink_to("nobody@nowhere.1")  # an editor's lock
+    names = ["mine/__init__.py", "mine/layers.py", "sizes.py"]
+    assert sorted(own_modules(CONFIG)) == sorted(own_digests(CONFIG)) == names
 
 
 def test_of_a_folder_without_init_only_what_is_named_counts(own):

@@ -124,7 +124,7 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
         place = tmp_path / str(sweeps)
         place.mkdir()
         code = None
-        while code != 0 and time.monotonic() - began < 1200:
+        while code != 0:
             rounds += 1
             words = ("seed=range(0,8)", "wait=true", "retry=failed")
             process = start(cluster, place, *words, pause=0.3)
@@ -132,7 +132,7 @@ def test_random_kills_and_requeues_lose_nothing(cluster, tmp_path, undisturbed):
                 time.sleep(draw.random())
                 _disturb(cluster, place, draw, done, reached)
             code, output = process.returncode, process.communicate()[0]
-        assert code == 0, output
+            assert code == 0 or time.monotonic() - began < 1200, output
         assert_as_undisturbed(folders(place), undisturbed)
         print(f"{done} in {rounds} rounds, {time.monotonic() - began:.0f} s")
         if min(done.values()) >= 20:

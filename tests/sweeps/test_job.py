@@ -14,7 +14,7 @@ from tests.commands import environment, result_of, status_of
 from tests.runs.test_ownership import claimed
 from tests.sweeps.fake_slurm import install
 from tests.sweeps.planned_jobs import queued
-from vqx.errors import Diverged, StartsInVain, SubmissionStale, VqxError
+from vqx.errors import Diverged, RunLocked, StartsInVain, SubmissionStale, VqxError
 from vqx.runs.code import code_fingerprint, save_fingerprint
 from vqx.runs.lock import RunLock
 from vqx.runs.ownership import STALE_SECONDS
@@ -22,6 +22,8 @@ from vqx.runs.status import State, Status
 from vqx.sweeps import ending
 from vqx.sweeps import job as job_module
 from vqx.sweeps.job import CODE_LISTS, RunJob
+from vqx.sweeps.stale import Changes
+from vqx.training.session import Session
 
 
 @pytest.fixture
@@ -123,32 +125,68 @@ def test_it_does_not_leave_a_run_to_an_owner_that_is_gone(job, trained, monkeypa
 
 
 def test_starts_that_bring_no_checkpoint_come_to_an_end(job, trained, monkeypatch):
-    """Of the scheduler's: each new checkpoint, and each new job, may start as often again."""
+    """Of one job of the scheduler's: a new checkpoint, or another job, may start as often again."""
     call = call_for(job, starts_in_vain=3)
 
-    def starts(restarts):
-        monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+    def starts(slurm_job):
+        monkeypatch.setenv("SLURM_JOB_ID", slurm_job)
         trained.clear()
         call()
         return len(trained)
 
-    assert [starts(count) for count in range(3)] == [1, 1, 1]
+    assert [starts("7") for _ in range(3)] == [1, 1, 1]
     job.folder.checkpoints.mkdir()
     (job.folder.checkpoints / f"step-00000004-{0:016x}.pt").touch()
-    assert [starts(count) for count in range(3, 6)] == [1, 1, 1]
+    assert [starts("7") for _ in range(3)] == [1, 1, 1]
     job.folder.write_status(Status(state=State.INTERRUPTED, step=5, steps=6))
     with pytest.raises(StartsInVain, match=r"starts in a row .* after step 4: 3, .*retry=failed"):
-        starts(6)
+        starts("7")
     assert trained == []
     status = status_of(job.folder.path)
     assert (status["state"], status["step"]) == ("failed", 5)
     assert "after step 4: 3," in status["message"]
     assert "after step 4: 3," in job.folder.error.read_text()
-    assert starts(0) == 1
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert starts("8") == 1
     monkeypatch.setenv("SLURM_PROCID", "1")  # the first node's process counts, for all of them
     assert [call() for _ in range(4)] == ["failed"] * 4
-    assert json.loads(job.folder.restarts.read_text()) == {"step": 4, "starts": 1}
+    assert json.loads(job.folder.restarts.read_text()) == {"job": "8", "step": 4, "starts": 1}
+    monkeypatch.delenv("SLURM_PROCID")
+    job.folder.restarts.write_text("{")  # damaged: counted anew
+    assert [starts("8") for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_run_that_is_done_by_now_is_not_refused(job, trained, monkeypatch):
+    """It was finished by another process while this one was about to refuse it."""
+
+    def found(*_, **__):
+        job.folder.write_result({"metrics": {}})
+        return Changes(keys=["trainer.steps (5 -> 6)"], files=[])
+
+    monkeypatch.setattr(job_module, "changes", found)
+    monkeypatch.setattr(job_module, "show_result", lambda folder: None)
+    call_for(job)()
+    assert status_of(job.folder.path)["state"] == "queued"
+    assert not job.folder.error.exists()
+
+
+def test_a_refusal_tells_the_other_nodes(job, trained, monkeypatch):
+    for name, value in {"STEP_ID": "0", "NTASKS": "2", "JOB_ID": "7", "PROCID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    rewrite(job.folder.config, steps=5)
+    with pytest.raises(SubmissionStale):
+        call_for(job)()
+    assert "trainer.steps (5 -> 6)" in Session.of(job.folder.path).failure()
+
+
+def test_what_changed_is_not_noted_with_another_process_session(job, monkeypatch):
+    def held(*_, **__):
+        raise RunLocked("held")
+
+    monkeypatch.setattr(job_module, "run_or_go_on", held)
+    job.folder.environment.write_text(json.dumps({"sessions": [{}]}))
+    rewrite(job.folder.config, steps=5)
+    assert call_for(job, stale="warn")() == "running"
+    assert json.loads(job.folder.environment.read_text()) == {"sessions": [{}]}
 
 
 def test_a_diverged_run_is_a_result_and_a_failed_one_raises(job, monkeypatch):

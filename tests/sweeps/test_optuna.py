@@ -204,3 +204,4 @@ def _start_and_kill(cwd: Path, *words: str, begun: int) -> None:
         time.sleep(0.05)
     process.kill()
     process.wait()
+    assert time.monotonic() < deadline, f"fewer than {begun} trials have begun"

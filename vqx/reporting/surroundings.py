@@ -6,6 +6,7 @@ from typing import Any
 from vqx.reporting.frame import Row, seed_of
 from vqx.runs.reading import Run
 
+_SHOWN = 5  # own files that differ
 _THEN = " then "  # between what one run's sessions had
 
 
@@ -80,26 +81,35 @@ def _own_code(rows: Sequence[Row]) -> list[str]:
     found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         for run in row.runs:
-            for name in run.environment.get("own_code") or {}:
+            for name in dict.fromkeys(name for own in _own_codes(run) for name in own):
                 users = found.setdefault(name, {}).setdefault(_own_digests(run, name), [])
                 users.append(_user(row, run, name))
-    return [
+    texts = [
         f"{name} is " + "; ".join(map(_version_of_some, digests.items()))
         for name, digests in sorted(found.items())
         if len(digests) > 1 or any(_THEN in digest for digest in digests)
     ]
+    if len(texts) > _SHOWN:
+        texts[_SHOWN:] = [f"{len(texts) - _SHOWN} more own files are not the same either"]
+    return texts
+
+
+def _own_codes(run: Run) -> list[Mapping[str, Any]]:
+    return [session.get("own_code") or {} for session in sessions_of(run)]
 
 
 def _own_digests(run: Run, name: str) -> str:
-    found = (session.get("own_code") or {} for session in sessions_of(run))
-    digests = (own[name] for own in found if name in own)
+    """What the sessions of `run` had of the file `name`; empty if none of them used it."""
+    digests = (own[name] for own in _own_codes(run) if name in own)
     return _THEN.join(dict.fromkeys(digest[:6] if digest else "unused" for digest in digests))
 
 
 def _user(row: Row, run: Run, name: str) -> str:
     """The row's label, with the seed where the row's own runs do not agree."""
-    agree = len({_own_digests(other, name) for other in row.runs}) == 1
-    return row.label if agree or seed_of(run) is None else f"{row.label} seed {seed_of(run)}"
+    versions = {_own_digests(other, name) for other in row.runs} - {""}
+    if len(versions) == 1 or seed_of(run) is None:
+        return row.label
+    return f"{row.label} seed {seed_of(run)}"
 
 
 def _version_of_some(found: tuple[str, Sequence[str]]) -> str:

@@ -112,7 +112,14 @@ def own_digests(config: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def _own_digests(names: tuple[str, ...]) -> dict[str, str]:
-    return {name: digest_of(path.read_bytes()) for name, path in _files_of(names).items()}
+    return {name: _file_digest(path) for name, path in _files_of(names).items()}
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return digest_of(path.read_bytes())
+    except OSError:  # whoever needs it will say so
+        return "unreadable"
 
 
 def _target_names(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -193,14 +200,15 @@ def _in_namespace(place: Path, parts: Sequence[str]) -> dict[str, Path]:
 
 
 def _package(folder: Path, root: Path) -> dict[str, Path]:
-    return {str(path.relative_to(root)): path for path in sorted(folder.rglob("*.py"))}
+    files = (path for path in sorted(folder.rglob("*.py")) if path.is_file())
+    return {str(path.relative_to(root)): path for path in files}
 
 
 def _imported(file: str, path: Path) -> Iterator[str]:
     """Dotted names that a source file, `file` under its root, imports anywhere in it."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError):
         return  # its run will say so
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

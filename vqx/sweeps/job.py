@@ -17,7 +17,7 @@ from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.lock import RunLock, outwait_silence
 from vqx.runs.ownership import owner
 from vqx.runs.scheduler import job_id
-from vqx.runs.status import State, Status
+from vqx.runs.status import State, Status, first_line
 from vqx.sweeps.ending import (
     end_interrupted,
     first_process,
@@ -27,6 +27,7 @@ from vqx.sweeps.ending import (
 )
 from vqx.sweeps.restarts import count_start
 from vqx.sweeps.stale import Changes, changes
+from vqx.training.session import Session
 
 CODE_LISTS = ".submitit"  # beside the run folders
 
@@ -103,6 +104,9 @@ class RunJob:
         found = self._changes(folder, config, overrides)
         try:
             run_or_go_on(config, folder, overrides=overrides)
+        except RunLocked:
+            found = None  # the session that is noted there is the holder's
+            raise
         finally:
             _note(folder, [] if found is None else found.all)
         show_result(folder)
@@ -116,7 +120,6 @@ class RunJob:
             count_start(folder, most=self.starts_in_vain)
         except StartsInVain as error:
             _refuse(folder, error)
-            raise
 
     def _changes(
         self, folder: RunFolder, config: dict[str, Any], overrides: list[str]
@@ -136,9 +139,8 @@ class RunJob:
             return None
         said = f"changed since the submission of {folder.path}: {found}"
         if self.stale != "warn":
-            error = SubmissionStale(f"{said}: {found.way_on(folder)}")
-            _refuse(folder, error)
-            raise error
+            _refuse(folder, SubmissionStale(f"{said}: {found.way_on(folder)}"))
+            return None
         print(f"warning: {said}: running what was submitted", flush=True)
         return found
 
@@ -164,13 +166,21 @@ def _stored(folder: RunFolder) -> tuple[dict[str, Any], list[str]]:
 
 
 def _refuse(folder: RunFolder, error: VqxError) -> None:
-    """Say in the folder why the job does not run, unless another process works on it."""
+    """Raise `error`, which says why the job does not run, after saying so in the folder.
+
+    Raises RunLocked if another process works on the run, and nothing if it is done by now.
+    """
     with RunLock(folder.path):
+        if folder.is_done:
+            return
         before = folder.read_status() or Status(state=State.FAILED)
         folder.clear_error()
         folder.write_error("".join(traceback.format_exception(error)))
         status = Status(state=State.FAILED, message=str(error))
         folder.write_status(replace(status, step=before.step, steps=before.steps))
+    if session := Session.of(folder.path):  # the other nodes wait for this one
+        session.fail(first_line(error))
+    raise error
 
 
 def _note(folder: RunFolder, found: list[str]) -> None:

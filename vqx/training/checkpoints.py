@@ -7,38 +7,22 @@ says what its bytes must hash to. Only tensors and plain values are stored, so t
 
 import hashlib
 import io
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vqx.errors import CheckpointError
+from vqx.runs.checkpoint_files import Checkpoint, find_checkpoints
 from vqx.runs.files import allowed, atomic_file
 
 KEEP = 2
-_NAME = re.compile(r"step-(\d{8})-([0-9a-f]{16})\.pt")
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """One checkpoint file."""
-
-    path: Path
-    step: int
-    digest: str
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints in `folder`, newest first; temporary and foreign files are not among them."""
-    paths = folder.glob("step-*.pt") if folder.is_dir() else ()
-    found = [
-        Checkpoint(path, int(match[1]), match[2])
-        for path in paths
-        if (match := _NAME.fullmatch(path.name))
-    ]
+    found = find_checkpoints(folder)
     return sorted(found, key=lambda c: (c.step, c.path.stat().st_mtime_ns), reverse=True)
 
 

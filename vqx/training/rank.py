@@ -78,7 +78,9 @@ def _write_provenance(config: dict[str, Any], folder: RunFolder, world: World) -
         devices=world.size,
         extra={
             "own_code": own_digests(config),
-            **{"nodes": world.nodes, "torch": torch.__version__, "cuda": torch.version.cuda},
+            "nodes": world.nodes,
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
         },
     )
 
