@@ -25,6 +25,6 @@ def find_checkpoints(folder: Path) -> list[Checkpoint]:
     ]
 
 
-def latest_step(folder: Path) -> int:
-    """The step of the newest checkpoint in `folder`, 0 without one."""
-    return max((checkpoint.step for checkpoint in find_checkpoints(folder)), default=0)
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint of the highest step in `folder`, None without any."""
+    return max(find_checkpoints(folder), key=lambda checkpoint: checkpoint.step, default=None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from vqx.errors import StartsInVain, VqxError
-from vqx.runs.checkpoint_files import latest_step
+from vqx.runs.checkpoint_files import latest_checkpoint
 from vqx.runs.files import write_json_atomic
 from vqx.runs.folder import RunFolder, read_json
 from vqx.runs.scheduler import job_id
@@ -15,7 +15,8 @@ def count_start(folder: RunFolder, *, most: int) -> None:
     So does another job, as after retry=failed. Raises StartsInVain, saying what helps, when `most`
     starts in a row ended without a new checkpoint.
     """
-    step = latest_step(folder.checkpoints)
+    latest = latest_checkpoint(folder.checkpoints)
+    step = 0 if latest is None else latest.step
     now = {"job": job_id(), "step": step}
     vain = _starts_of(folder, now)
     if vain >= most:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vqx.config import identity
+from vqx.runs.checkpoint_files import latest_checkpoint
 from vqx.runs.folder import RunFolder
 
 _SHOWN = 6  # changes named in one line; the rest is counted
@@ -30,10 +31,10 @@ class Changes:
 
     def way_on(self, folder: RunFolder) -> str:
         """What to do about a job that was refused for them, without losing what it had trained."""
-        saved = sorted(path.name for path in folder.checkpoints.glob("step-*.pt"))
-        if not saved:
+        latest = latest_checkpoint(folder.checkpoints)
+        if latest is None:
             return "submit it again (retry=failed), or use stale=warn or snapshot=true"
-        undone = f"{saved[-1]} is kept: undo the change, and retry=failed goes on from there"
+        undone = f"{latest.path.name} is kept: undo the change, and retry=failed goes on from there"
         if self.keys:
             return f"{undone}; changed configuration makes it another run"
         return f"{undone}; without undoing it goes on with the changed code"
