@@ -4,6 +4,7 @@ Axes: H W pixels, C channels, S side of the window.
 """
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,10 +19,10 @@ def is_grey(path: Path) -> bool:
         return image.mode in _GREY or image.mode in _SIXTEEN_BITS
 
 
-def open_upright(path: Path, *, channels: int) -> Image.Image:
-    """The image at `path` in mode L (`channels` = 1) or RGB (3), turned as its EXIF tag says.
+def open_upright(path: Path | BinaryIO, *, channels: int) -> Image.Image:
+    """The image at `path` (or in an open file), turned as its EXIF tag says.
 
-    Transparent parts show white; 16-bit grey is scaled to 8 bits.
+    Its mode is L (`channels` = 1) or RGB (3). Transparent parts show white; 16-bit grey is scaled to 8 bits.
     """
     with Image.open(path) as opened:
         opened.load()

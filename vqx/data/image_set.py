@@ -58,6 +58,11 @@ class ImageSet(ABC):
         """
 
     @property
+    def fingerprint(self) -> str | None:
+        """Text that differs wherever the images differ, cheap to have; None: not known."""
+        return None
+
+    @property
     def left_out(self) -> list[str]:
         """Names, sorted, of the images that this process found unreadable and did without."""
         return []
@@ -80,3 +85,4 @@ class Data:
     random_crop: bool = False
     shuffle: bool = True
     workers: int = 0
+    loader: str = "memory"
