@@ -22,7 +22,8 @@ def is_grey(path: Path) -> bool:
 def open_upright(path: Path | BinaryIO, *, channels: int) -> Image.Image:
     """The image at `path` (or in an open file), turned as its EXIF tag says.
 
-    Its mode is L (`channels` = 1) or RGB (3). Transparent parts show white; 16-bit grey is scaled to 8 bits.
+    Its mode is L (`channels` = 1) or RGB (3). Transparent parts show white; 16-bit grey is scaled
+    to 8 bits.
     """
     with Image.open(path) as opened:
         opened.load()
