@@ -1,9 +1,14 @@
 """Where encoded images come from: one split of a data set, as a list of named files."""
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from vqx.data.names import Names
 
 
 class ImageSource(ABC):
@@ -14,7 +19,7 @@ class ImageSource(ABC):
     """
 
     root: Path
-    names: list[str]
+    names: Sequence[str]
     split: str
 
     def __len__(self) -> int:
@@ -28,14 +33,26 @@ class ImageSource(ABC):
     def sizes(self) -> list[int]:
         """Bytes of each encoded image, without opening it; -1 where nothing is there."""
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Text that differs where the images differ: from names, sizes and times of change.
 
-@dataclass(frozen=True)
+        Opens no image, and does not depend on where the root is.
+        """
+
+
+@dataclass(frozen=True, init=False)
 class FileSource(ImageSource):
     """Image files `names` below the folder `root`."""
 
     root: Path
-    names: list[str]
+    names: Sequence[str]
     split: str
+
+    def __init__(self, root: Path, names: Iterable[str], split: str) -> None:
+        object.__setattr__(self, "root", root)
+        object.__setattr__(self, "names", names if isinstance(names, Names) else Names(names))
+        object.__setattr__(self, "split", split)
 
     def open(self, index: int) -> BinaryIO:
         """See `ImageSource.open`."""
@@ -43,11 +60,30 @@ class FileSource(ImageSource):
 
     def sizes(self) -> list[int]:
         """See `ImageSource.sizes`."""
-        return [_size(self.root / name) for name in self.names]
+        return [size for size, _ in self._states()]
+
+    def fingerprint(self) -> str:
+        """See `ImageSource.fingerprint`."""
+        return fingerprint_of(self.names, self._states())
+
+    def _states(self) -> list[tuple[int, int]]:
+        folder = str(self.root)
+        return [_state(f"{folder}/{name}") for name in self.names]
 
 
-def _size(path: Path) -> int:
+def _state(path: str) -> tuple[int, int]:
+    """(bytes, nanoseconds of the last change) of a file."""
     try:
-        return path.stat().st_size
+        found = os.stat(path)
     except OSError:
-        return -1
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def fingerprint_of(names: Iterable[str], states: Iterable[tuple[int, int]]) -> str:
+    """SHA-256 of what identifies each image: its name, and numbers that tell its versions apart."""
+    digest = hashlib.sha256()
+    for name, state in zip(names, states, strict=True):
+        digest.update(name.encode("utf-8", "surrogateescape"))
+        digest.update(b"\0%d %d\n" % state)
+    return digest.hexdigest()
