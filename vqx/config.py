@@ -33,6 +33,7 @@ NOT_IDENTITY = (
     "results",
     "cache_dir",
     "*.cache_dir",
+    "data.loader",  # all give equal pixels; what JPEG changes is in the folder of the data
     "data.workers",
     "data.start_method",
     "data.local_sources",

@@ -43,7 +43,7 @@ def reference_step(data, step, *, seed=3, batch_size=4):
     rows = []
     for row, index in enumerate(indices.tolist()):
         reader = data.train.reader
-        image = Image.open(reader.files.root / reader.files.names[index]).convert("RGB")
+        image = Image.open(reader.source.root / reader.source.names[index]).convert("RGB")
         scale = 7 / min(image.size)
         shape = tuple(int(side * scale + 0.5) for side in image.size)
         array = np.asarray(image.resize(shape, Image.Resampling.BICUBIC))
@@ -92,7 +92,7 @@ def test_evaluation_is_the_centre_of_each_file_once(root):
     )
     assert (len(data.train), len(data.evaluation)) == (11, 5)
     expected = []
-    for name in data.evaluation.reader.files.names:
+    for name in data.evaluation.reader.source.names:
         image = Image.open(root / "validation" / name).convert("RGB")
         shape = tuple(int(side * 7 / min(image.size) + 0.5) for side in image.size)
         array = np.asarray(image.resize(shape, Image.Resampling.LANCZOS))

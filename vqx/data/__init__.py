@@ -10,8 +10,8 @@ from vqx.data.batches import (
     to_device,
     train_batches,
 )
-from vqx.data.image_folder import folder
 from vqx.data.image_set import Data, ImageSet, Views
+from vqx.data.loaders import folder
 from vqx.data.photographs import photos
 from vqx.data.torchvision_sets import torchvision_images
 
