@@ -16,6 +16,7 @@ BENCHMARKS = {
     "models": "time and memory of an optimizer step of every model and loss",
     "planning": "seconds to plan a sweep, beside Hydra's own composition of its jobs",
     "launchers": "seconds before a job's first step and after its last, by launcher",
+    "data": "images a second of every loader beside torchvision's ImageFolder",
     "metrics": "images a second of all metrics beside a plain torchmetrics loop",
     "collapse": "how much of a codebook is in use after training, by method",
 }

@@ -3,15 +3,20 @@
 Axes: B images, C channels, H W pixels, h w latent positions.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from vqx.collectives import sum_over_ranks
 from vqx.errors import DataError
+from vqx.metrics.rows import rows_at_once
+
+if TYPE_CHECKING:
+    from vqx.data import ImageSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,27 @@ class Metric(ABC):
         self.sums = sums
         self._merged = False
 
+    def start(self, images: "ImageSet") -> None:  # noqa: B027 - most metrics need no start
+        """Learn which `images` the updates will bring, all of them once, over all ranks.
+
+        Every rank calls it between `reset` and the first update, or none does. What is known of
+        them from before need not be computed again.
+        """
+
+    def sibling(self) -> Self:
+        """A metric of other reconstructions of the same images, with sums of its own.
+
+        It has the same networks, and sees the real images that this one sees: it is updated,
+        merged and read after this one, and takes from it what is of them alone.
+        """
+        twin = copy.copy(self)
+        twin.reset()
+        return twin
+
+    def image_bytes(self, height: int, width: int, channels: int) -> int:
+        """Bytes of the largest tensor an image of this size needs, which bounds a call's images."""
+        return height * width * channels
+
     def update(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         """Add images `real` and reconstructions `fake` (B, C, H, W) uint8, codes (B, h, w) int64.
 
@@ -54,8 +80,12 @@ class Metric(ABC):
             raise DataError(self.too_small(real.shape[-2], real.shape[-1]))
         if real.shape[0] == 0:
             return
+        height, width = real.shape[-2:]
+        rows = rows_at_once(self.image_bytes(height, width, real.shape[1]), real.device)
         with torch.no_grad(), torch.autocast(real.device.type, enabled=False):
-            self._add(real, fake, codes)
+            for first in range(0, len(real), rows):
+                part = slice(first, first + rows)
+                self._add(real[part], fake[part], codes[part])
 
     def merge(self) -> None:
         """Add the sums of all ranks; every rank calls it once, after its last update."""

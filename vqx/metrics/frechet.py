@@ -5,15 +5,31 @@ Axes: B images, C channels, H W pixels, D feature width.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from vqx.errors import ConfigError
+from vqx.collectives import max_over_ranks, rank
+from vqx.errors import ConfigError, DataError
 from vqx.metrics.base import Measurement, Metric, float_sum, integer_sum
+from vqx.metrics.content import content_sum
 from vqx.metrics.pixels import to_unit_range
-from vqx.pretrained import as_rgb, convolutional_features, inception_features, sha256_of
+from vqx.metrics.reference import Reference, Sums, Unreadable, precision_of
+from vqx.metrics.rows import place_network
+from vqx.pretrained import (
+    ConvolutionalFeatures,
+    as_rgb,
+    convolutional_features,
+    inception_features,
+    sha256_of,
+)
+
+if TYPE_CHECKING:
+    from vqx.data import ImageSet
+
+# The FID Inception resizes to 299 px; its second convolution gives 64 x 147 x 147 float32.
+_INCEPTION_BYTES = 4 * 64 * 147 * 147
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,9 @@ class Frechet(Metric):
     """Frechet distance (Heusel et al. 2017, eq. 6) from float64 sums of features.
 
     `rfid` with the FID Inception, `fd_vgg16` with VGG16's relu5_3 averaged over positions. The
-    reference is the same images the model reconstructed. Raises WeightsMissing.
+    reference is the same images the model reconstructed; what the network says of them is kept in
+    `statistics` in `cache_dir` (null: nowhere) for later evaluations of a set that is known by its
+    fingerprint. Raises WeightsMissing.
     """
 
     final_only = True
@@ -54,7 +72,8 @@ class Frechet(Metric):
         self._kind = _NETWORKS[network]
         self.keys = (self._kind.key,)
         width = self._kind.width
-        sums = {"images": integer_sum()}
+        # `known` are images and content of the reference that was read, 0 where none was.
+        sums = {"images": integer_sum(), "content": integer_sum(), "known": integer_sum(2)}
         for side in ("real", "fake"):
             sums |= {f"{side}_sum": float_sum(width), f"{side}_products": float_sum(width, width)}
         super().__init__(sums)
@@ -66,6 +85,11 @@ class Frechet(Metric):
             self._features = vgg16
             self.smallest_image = vgg16.smallest_image
         self._sha256 = sha256_of(path)
+        self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self._reference: Reference | None = None  # where this evaluation's is, or is to be, kept
+        self._cached = False
+        self._original: Frechet | None = None  # the metric that sees to the real images
+        self._said: set[str] = set()
 
     def compute(self) -> dict[str, Measurement]:
         """The distance, from 0 up. Raises DataError with fewer than two images."""
@@ -82,27 +106,135 @@ class Frechet(Metric):
 
     def moments(self, side: Literal["real", "fake"]) -> tuple[Tensor, Tensor]:
         """Mean (D,) and unbiased covariance (D, D) of the features of one side, float64."""
-        images = int(self.sums["images"])
-        mean = self.sums[f"{side}_sum"] / images
-        products = self.sums[f"{side}_products"]
+        sums = self._original.sums if side == "real" and self._original else self.sums
+        images = int(sums["images"])
+        mean = sums[f"{side}_sum"] / images
+        products = sums[f"{side}_products"]
         return mean, (products - images * torch.outer(mean, mean)) / (images - 1)
+
+    @property
+    def reference_is_cached(self) -> bool:
+        """Whether the real images' features come from the cache in this evaluation."""
+        return self._original.reference_is_cached if self._original else self._cached
+
+    def start(self, images: "ImageSet") -> None:
+        """Take the reference of `images` from the cache where it is there, on all ranks or none."""
+        assert int(self.sums["images"]) == 0, "started after an update"
+        if self._original is not None:
+            return
+        self._reference = self._reference_of(images)
+        stored = self._read() if rank() == 0 else None
+        device = self.sums["images"].device
+        found = torch.tensor(int(stored is not None), device=device)
+        self._cached = bool(max_over_ranks(found))
+        if stored is not None:  # on one rank: `merge` adds the ranks' sums
+            self.sums["known"] = torch.stack([stored.images, stored.content]).to(device)
+            self.sums["real_sum"] = stored.features.to(device)
+            self.sums["real_products"] = stored.products.to(device)
+
+    def merge(self) -> None:
+        """Add the sums of all ranks, and keep the reference for later evaluations.
+
+        Raises DataError when the images were not those of the reference in the cache.
+        """
+        super().merge()
+        if self._original is not None or self._reference is None:
+            return
+        if self._cached:
+            self._check_content(self._reference)
+        elif rank() == 0 and int(self.sums["images"]) > 0:
+            self._keep(self._reference)
+
+    def reset(self) -> None:
+        """Forget all images, and which set they are of."""
+        super().reset()
+        self._reference, self._cached = None, False
+
+    def sibling(self) -> Self:
+        """A metric of other reconstructions, which takes the real images' features from here."""
+        twin = super().sibling()
+        twin._original = self._original or self
+        kept = ("images", "fake_sum", "fake_products")
+        twin.sums = {name: twin.sums[name] for name in kept}
+        return twin
 
     def to(self, device: torch.device | str) -> Self:
         """Move the sums and the network to `device`; returns itself."""
-        self._features.to(device)
+        place_network(self._features, device)
         return super().to(device)
+
+    def image_bytes(self, height: int, width: int, channels: int) -> int:
+        """The largest activations of the network."""
+        if isinstance(self._features, ConvolutionalFeatures):
+            return self._features.image_bytes(height, width)
+        return max(_INCEPTION_BYTES, 4 * 3 * height * width)
 
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         self.sums["images"] += len(real)
-        for side, images in (("real", real), ("fake", fake)):
-            features = self._extract(images).double()  # (B, D)
-            self.sums[f"{side}_sum"] += features.sum(0)
-            self.sums[f"{side}_products"] += features.T @ features
+        if self._reference is not None:
+            self.sums["content"] += content_sum(real)
+        if self._original is None and not self._cached:
+            self._add_features("real", real)
+        self._add_features("fake", fake)
+
+    def _add_features(self, side: Literal["real", "fake"], images: Tensor) -> None:
+        features = self._extract(images).double()  # (B, D)
+        self.sums[f"{side}_sum"] += features.sum(0)
+        self.sums[f"{side}_products"] += features.T @ features
 
     def _extract(self, images: Tensor) -> Tensor:
         if self._kind is _NETWORKS["vgg16"]:
             return self._features(to_unit_range(images))[-1].mean((2, 3))
         return self._features(as_rgb(images))[0]
+
+    def _reference_of(self, images: "ImageSet") -> Reference | None:
+        if images.fingerprint is None:
+            return None
+        if self._cache_dir is None:
+            self._say("cache_dir is null: the reference's features are computed in each evaluation")
+            return None
+        kind, device = self._kind, self.sums["images"].device
+        protocol = {
+            "data": f"{images.name} {images.split}",
+            "fingerprint": images.fingerprint,
+            "images": f"uint8 {images.channels}x{images.image_size}x{images.image_size}, "
+            f"{images.description}",
+            "network": kind.features,
+            "weights": self._sha256,
+            "device": device.type,
+            "precision": precision_of(device),
+        }
+        return Reference(self._cache_dir / "statistics", kind.key, protocol)
+
+    def _read(self) -> Sums | None:
+        try:
+            return self._reference.read(self._kind.width) if self._reference else None
+        except Unreadable as error:
+            self._say(f"{error}: its features are computed anew")
+            return None
+
+    def _keep(self, reference: Reference) -> None:
+        sums = self.sums
+        kept = Sums(sums["images"], sums["content"], sums["real_sum"], sums["real_products"])
+        try:
+            reference.write(kept)
+        except Unreadable as error:
+            self._say(f"{error}: the reference's features are computed in each evaluation")
+
+    def _check_content(self, reference: Reference) -> None:
+        seen, known = int(self.sums["images"]), int(self.sums["known"][0])
+        if seen == known and int(self.sums["content"]) == int(self.sums["known"][1]):
+            return
+        raise DataError(
+            f"{reference.path} is of {known} images, which are not the {seen} evaluated now: some "
+            "changed, or others can be read now; delete that file and evaluate again"
+        )
+
+    def _say(self, line: str) -> None:
+        """Once an object, siblings included, on the first rank."""
+        if rank() == 0 and line not in self._said:
+            self._said.add(line)
+            print(f"{self._kind.key}: {line}", flush=True)
 
 
 def frechet_distance(

@@ -55,6 +55,10 @@ class ImageErrors(Metric):
             "ssim": Measurement(mean["ssim"], f"{per_image}; {window}; {images} images", "higher"),
         }
 
+    def image_bytes(self, height: int, width: int, channels: int) -> int:
+        """The windows of a blur, float64, beside each other."""
+        return 8 * WINDOW * channels * height * width
+
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         difference = (real.int() - fake.int()).flatten(1)  # (B, C H W)
         values = difference.shape[1]

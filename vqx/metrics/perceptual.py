@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vqx.metrics.base import Measurement, Metric, float_sum, integer_sum
 from vqx.metrics.pixels import to_unit_range
+from vqx.metrics.rows import place_network
 from vqx.pretrained import perceptual_distance, sha256_of
 
 
@@ -46,8 +47,12 @@ class Lpips(Metric):
 
     def to(self, device: torch.device | str) -> Self:
         """Move the sums and the network to `device`; returns itself."""
-        self._network.to(device)
+        place_network(self._network, device)
         return super().to(device)
+
+    def image_bytes(self, height: int, width: int, channels: int) -> int:
+        """The first convolution's activations; LPIPS keeps those of all stages."""
+        return self._network.features.image_bytes(height, width)
 
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         distance = self._network(to_unit_range(fake), to_unit_range(real))  # (B,)

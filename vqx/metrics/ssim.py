@@ -22,12 +22,12 @@ def structural_similarity(real: Tensor, fake: Tensor) -> Tensor:
     # float64: a variance is a small difference of large squares.
     x, y = real.double(), fake.double()
     mean_x, mean_y = _blur(x), _blur(y)
-    variance_x = _blur(x * x) - mean_x * mean_x
-    variance_y = _blur(y * y) - mean_y * mean_y
-    covariance = _blur(x * y) - mean_x * mean_y
+    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    covariance = _blur(x * y) - product
+    variances = _blur(x * x + y * y) - squares  # of both images, together
     c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
+    similarity = (2 * product + c1) * (2 * covariance + c2)
+    similarity /= (squares + c1) * (variances + c2)
     return similarity.mean((1, 2, 3))
 
 

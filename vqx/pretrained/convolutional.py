@@ -19,6 +19,8 @@ LPIPS_NETWORKS = {"alex": "alexnet", "vgg": "vgg16"}
 # The layers LPIPS compares: the last ReLU before each pooling (and every ReLU after AlexNet's two).
 TAPS = {"alexnet": (1, 4, 7, 9, 11), "vgg16": (3, 8, 15, 22, 29)}
 STAGES = 5  # of either network
+FIRST_WIDTH = 64  # channels of either network's first and largest activations
+FIRST_STRIDE = {"alexnet": 4, "vgg16": 1}
 # Below this a pooling window no longer fits.
 SMALLEST_IMAGE = {"alexnet": 31, "vgg16": 16}
 
@@ -39,6 +41,7 @@ class ConvolutionalFeatures(nn.Module):
         super().__init__()
         self.smallest_image = SMALLEST_IMAGE[network]
         self.taps = TAPS[network]
+        self.stride = FIRST_STRIDE[network]
         # On no device: initial values would cost time, and draw from the run's random numbers.
         with torch.device("meta"):
             self.layers = _alexnet() if network == "alexnet" else _vgg16()
@@ -49,6 +52,10 @@ class ConvolutionalFeatures(nn.Module):
         self.register_buffer("deviation", torch.tensor(self.DEVIATION).view(1, 3, 1, 1))
         self.requires_grad_(False)
         self.eval()
+
+    def image_bytes(self, height: int, width: int) -> int:
+        """Bytes of the largest activations of an image, which is itself three channels wide."""
+        return 4 * max(FIRST_WIDTH * height * width // self.stride**2, 3 * height * width)
 
     def forward(self, images: Tensor, stages: Sequence[int] = range(STAGES)) -> list[Tensor]:
         """Activations (B, width, height, width) of the `stages`, for `images` in [-1, 1].

@@ -3,7 +3,6 @@
 Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w) or (B, h, w, Q).
 """
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -123,6 +122,7 @@ def evaluate(
     variants = variants_of(metrics, discrete=tokenizer.quantizer.discrete, mask=mask)
     for metric in (*metrics, *(m for variant in variants for m in variant.metrics)):
         metric.reset()
+        metric.start(data.evaluation)
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
@@ -185,8 +185,8 @@ def _merged(metrics: Sequence[Metric]) -> dict[str, Measurement]:
 
 
 def _copies(metrics: Sequence[Metric]) -> list[Metric]:
-    """The image metrics once more: sums of their own after a reset, the same networks."""
-    return [copy.copy(metric) for metric in metrics if not isinstance(metric, CodebookUse)]
+    """The image metrics once more, with sums of their own and the same networks."""
+    return [metric.sibling() for metric in metrics if not isinstance(metric, CodebookUse)]
 
 
 def _renamed(measurements: dict[str, Measurement], variant: Variant) -> dict[str, Measurement]:

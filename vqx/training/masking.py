@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqx.metrics.content import mixed
+
 # What a dropped pixel is: the middle of [-1, 1].
 MASKED = 0.0
 
@@ -37,10 +39,10 @@ class PatchMask:
         """
         grid = self._grid((images.shape[-2], images.shape[-1]))
         pixels = images[0].numel()
-        weights = _mixed(torch.arange(1, pixels + 1, device=images.device)) & 0xFFFFF
+        weights = mixed(torch.arange(1, pixels + 1, device=images.device)) & 0xFFFFF
         names = (images.flatten(1).long() * weights).sum(1)  # (B,)
         places = torch.arange(grid[1] * grid[2], device=images.device)
-        drawn = _mixed(_mixed(names)[:, None] + places) & 0xFFFFFF  # 24 bits: exact in float32
+        drawn = mixed(mixed(names)[:, None] + places) & 0xFFFFFF  # 24 bits: exact in float32
         return (drawn.float() / 2**24 >= self.share).view(-1, *grid)
 
     def apply(self, images: Tensor, kept: Tensor) -> Tensor:
@@ -51,10 +53,3 @@ class PatchMask:
     def _grid(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """(1, rows, columns) of patches; the last ones may reach beyond the image."""
         return 1, -(-size[0] // self.patch), -(-size[1] // self.patch)
-
-
-def _mixed(x: Tensor) -> Tensor:
-    """A well spread hash of int64 `x`, equal on all devices (integer arithmetic wraps)."""
-    x = x * 0x1B873593CC9E2D51
-    x = (x ^ ((x >> 29) & 0x7FFFFFFFF)) * 0x2545F4914F6CDD1D
-    return x ^ ((x >> 32) & 0xFFFFFFFF)
