@@ -44,6 +44,14 @@ def write_image(path: Path, *, height: int = 9, width: int = 12, channels: int =
     return pixels
 
 
+def touch(root: Path, *names: str) -> Path:
+    """Empty files `names` below `root`, which is returned."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
 def write_folder(root: Path, *, train: int = 11, validation: int = 5) -> Path:
     """Nested png, bmp and jpg files of several shapes, with capitals and Unicode in their names."""
     names = ["a{}.png", "deep/er/b{}.PNG", "größe/ç{}.bmp", "図/d{}.jpg"]

@@ -13,8 +13,8 @@ _GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
-def is_grey(path: Path) -> bool:
-    """Whether the header of the image at `path` says it has no colours."""
+def is_grey(path: Path | BinaryIO) -> bool:
+    """Whether the header of the image at `path` (or in an open file) says it has no colours."""
     with Image.open(path) as image:
         return image.mode in _GREY or image.mode in _SIXTEEN_BITS
 

@@ -1,14 +1,26 @@
 """From the folder of a data set to its splits, for the layouts that data sets come in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from vqx.data.listing import LAYOUT, hashed_fraction, image_names
+from vqx.data.class_folders import IMAGENET, PLACES365, find_imagenet, find_places365
+from vqx.data.faces import CELEBA, CELEBAHQ, FFHQ, find_celeba, find_celebahq, find_ffhq
+from vqx.data.listing import LAYOUT, folder_source, hashed_fraction
+from vqx.data.parquet import PARQUET, find_parquet
 from vqx.data.sources import FileSource, ImageSource
 from vqx.errors import ConfigError, DataError
 
 Sources = dict[str, ImageSource]
 
+# What finds the splits in a root (with the file of classes, if any), and what it expects there.
+_LAYOUTS: Mapping[str, tuple[Callable[[Path, Path | None], Sources], str]] = {
+    "imagenet": (find_imagenet, IMAGENET),
+    "celeba": (find_celeba, CELEBA),
+    "celebahq": (find_celebahq, CELEBAHQ),
+    "ffhq": (find_ffhq, FFHQ),
+    "places365": (find_places365, PLACES365),
+    "parquet": (find_parquet, PARQUET),
+}
 _VALIDATION = ("validation", "val", "valid")
 
 
@@ -22,16 +34,22 @@ def find_sources(
     """Every split found in the folder `root`: train, validation and test, in this order.
 
     `layout` null: train/, validation/ and test/ in `root`, or one plain folder of which
-    `validation_fraction` of the names, chosen by their hash, is the validation split. `classes`:
-    a text file with the classes to take (imagenet). Raises DataError naming the folder and the
-    expected layout, ConfigError for an unknown one.
+    `validation_fraction` of the names, chosen by their hash, is the validation split; else one of
+    imagenet, celeba, celebahq, ffhq, places365, parquet. `classes`: a file with the classes to take
+    (imagenet only). Raises DataError naming the folder and the expected layout.
     """
+    expected = _expected(layout)
+    if classes is not None and layout != "imagenet":
+        raise ConfigError(f"classes={classes} needs layout=imagenet: remove it")
     root = Path(root).expanduser()
-    if layout is not None:
-        raise ConfigError(f"layout={layout} must be null")
     if not root.is_dir():
-        raise DataError(f"image folder {root} does not exist: {LAYOUT}")
-    return _split_folders(root) or _split_plain(root, validation_fraction)
+        raise DataError(f"image folder {root} does not exist: {expected}")
+    if layout is None:
+        return _split_folders(root) or _split_plain(root, validation_fraction)
+    found = _LAYOUTS[layout][0](root, None if classes is None else Path(classes))
+    if not found:
+        raise DataError(f"image folder {root} has another layout than {layout}: {expected}")
+    return found
 
 
 def choose_splits(
@@ -41,7 +59,10 @@ def choose_splits(
     *,
     layout: str | None = None,
 ) -> tuple[ImageSource, ImageSource]:
-    """The training split and the one to evaluate on: `evaluation_split`, null: what is there."""
+    """The training split and the one to evaluate on: `evaluation_split`, null: what is there.
+
+    `root` and `layout` are for messages. Raises DataError where a split is missing.
+    """
     if evaluation_split not in (None, "validation", "test"):
         raise ConfigError(
             f"evaluation_split={evaluation_split} must be validation, test or null (what is there)"
@@ -50,8 +71,17 @@ def choose_splits(
     split = evaluation_split or next(iter(there), "validation")
     for needed in ("train", split):
         if needed not in sources:
-            raise DataError(f"image folder {root} has no {needed}/: {LAYOUT}")
+            raise DataError(f"image folder {root} has no {needed}/: {_expected(layout)}")
     return sources["train"], sources[split]
+
+
+def _expected(layout: str | None) -> str:
+    if layout is None:
+        return LAYOUT
+    if layout not in _LAYOUTS:
+        names = ", ".join(_LAYOUTS)
+        raise ConfigError(f"layout={layout} must be null (train/, validation/, test/) or {names}")
+    return _LAYOUTS[layout][1]
 
 
 def _split_folders(root: Path) -> Sources:
@@ -63,18 +93,11 @@ def _split_folders(root: Path) -> Sources:
         )
     found = {"train": folders.get("train"), "validation": next(iter(validation), None)}
     found["test"] = folders.get("test")
-    return {split: _filled(folder, split) for split, folder in found.items() if folder}
-
-
-def _filled(folder: Path, split: str) -> FileSource:
-    names = image_names(folder)
-    if not names:
-        raise DataError(f"image folder {folder} holds no images: {LAYOUT}")
-    return FileSource(folder, names, split)
+    return {split: folder_source(folder, split) for split, folder in found.items() if folder}
 
 
 def _split_plain(root: Path, validation_fraction: float) -> Sources:
-    names = list(_filled(root, "train").names)
+    names = list(folder_source(root, "train").names)
     held_out = [name for name in names if hashed_fraction(name) < validation_fraction]
     if not held_out and validation_fraction > 0:  # a small folder: the one nearest to it
         held_out = [min(names, key=hashed_fraction)]
