@@ -10,6 +10,8 @@ VERSION = 2
 PAGE_SIZE = 1 << 23
 IMAGE_FIELD = 2  # type_id of an RGB image
 JPG, RAW = 0, 1  # modes of an image
+LARGEST_SIDE = (1 << 16) - 1  # width and height are u2
+LARGEST_PAGE = 1 << 31  # page_size is u4, and a power of two
 
 HEADER = np.dtype(
     [
@@ -26,3 +28,4 @@ FIELD = np.dtype(
 )
 IMAGE = np.dtype([("mode", "<u1"), ("width", "<u2"), ("height", "<u2"), ("data_ptr", "<u8")])
 ALLOCATION = np.dtype([("sample_id", "<u8"), ("ptr", "<u8"), ("size", "<u8")])
+METADATA = np.dtype([("image", IMAGE)])  # of one sample of a file of vqx, which has one field

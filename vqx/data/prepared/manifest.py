@@ -1,6 +1,7 @@
 """manifest.json of a prepared folder: what is in it, from what, and how it was made. No torch."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ class PreparedSplit:
 
     `file`: its file in the folder; `stored_bytes`: of the images alone; `jpg`: how many are JPEG;
     `short_side`, `long_side`: (smallest, median, largest) of the stored images in pixels;
-    `source_sha256`: of the names and the contents of all source files, in order.
+    `source_sha256`: of the names and the contents of all source files, in order;
+    `source_fingerprint`: `ImageSource.fingerprint` of them, "" where it is not known.
     """
 
     file: str
@@ -75,6 +77,7 @@ class PreparedSplit:
     short_side: tuple[int, int, int]
     long_side: tuple[int, int, int]
     source_sha256: str
+    source_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,10 @@ class Manifest:
         """Write it, atomically: the last step of a preparation."""
         text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
         part = folder / f"{MANIFEST}.part"
-        part.write_text(text + "\n", encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(folder / MANIFEST)
 
 

@@ -1,0 +1,53 @@
+"""Whether the disk has room for a preparation, before it begins and when it has not."""
+
+import errno
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vqx.data.prepared.encoding import UNREADABLE, Encoder
+from vqx.errors import DataError
+
+_SAMPLE = 16
+_TABLES = 128  # bytes an image, of the file's tables and of what is kept until the end
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_space(folder: Path, splits: Iterable[tuple[Encoder, int]]) -> None:
+    """Raise DataError if `folder` has too little room for what is to be stored yet.
+
+    `splits`: each with how many of its images are there. The size is estimated: some images of
+    each split, evenly spaced, are encoded.
+    """
+    needed = sum(estimate(encoder, done) for encoder, done in splits)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder} has {free:,} bytes free, and this preparation needs about {needed:,}: free "
+            "space, choose a folder on a larger disk, a smaller max_resolution, or mode=jpg"
+        )
+
+
+def estimate(encoder: Encoder, done: int) -> int:
+    """Bytes for the images of a split from index `done` on."""
+    images = len(encoder.source)
+    left = images - done
+    sample = sorted({done + left * place // _SAMPLE for place in range(_SAMPLE)}) if left else []
+    encoded = [encoder(index) for index in sample]
+    sizes = [len(one.content) for one in encoded if one.mode != UNREADABLE]
+    return int(left * (_TABLES + sum(sizes) / max(1, len(sizes))))
+
+
+@contextmanager
+def full_disk_is_an_error(folder: Path) -> Iterator[None]:
+    """Turn "no space left" and its like in the block into a DataError with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DataError(
+            f"disk full while writing {folder} ({error.strerror}): what is prepared so far is "
+            "kept: free space and run the same command again"
+        ) from error

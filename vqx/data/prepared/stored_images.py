@@ -1,0 +1,148 @@
+"""Image sets of a pixel store: in memory, cut by tensor operations, or on disk, read by threads.
+
+Axes: b rows of one read, N images, C channels, H W pixels, T side of equal images.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqx.data.image_set import ImageSet, Views
+from vqx.data.prepared.pixel_store import PixelStore
+from vqx.data.prepared.stored_sets import StoredSplit
+from vqx.data.reader import Answer, Broken, Reader, ReaderImages, Request
+from vqx.data.reading_ahead import read_ahead
+from vqx.data.windows import cut_ragged_windows, cut_windows, mirror
+from vqx.errors import DataError
+
+
+class StoredImages(ImageSet):
+    """The images of `store`, in memory; read without a loop over images, whatever their sizes."""
+
+    def __init__(self, store: PixelStore, about: StoredSplit) -> None:
+        about.check_size(store.smallest_side)
+        self.name, self.split, self.description = about.name, about.split, about.description
+        self.channels, self.image_size = about.channels, about.image_size
+        self._about = about
+        self._left_out: set[str] = set()
+        self._pixels = torch.from_numpy(store.pixels)
+        self._index = {
+            key: torch.from_numpy(store.index[key].astype(np.int64))
+            for key in store.index.dtype.names
+        }
+        self._equal = _equal_images(store, self._pixels)
+
+    def __len__(self) -> int:
+        return self._about.images
+
+    @property
+    def fingerprint(self) -> str:
+        """See `ImageSet.fingerprint`."""
+        return self._about.fingerprint
+
+    @property
+    def left_out(self) -> list[str]:
+        """See `ImageSet.left_out`."""
+        return sorted(self._left_out)
+
+    def read(
+        self, views: Iterable[Views], *, workers: int = 0
+    ) -> Generator[Tensor | None, None, None]:
+        """See `ImageSet.read`; memory needs no workers."""
+        for view in views:
+            readable = self._readable(view) if self._about.unreadable else view
+            yield self._take(readable) if len(readable.indices) else None
+
+    def _take(self, view: Views) -> Tensor:
+        size = self.image_size
+        if self._equal is not None:
+            batch = cut_windows(self._equal, view.indices, view.position, size)
+        else:
+            place = {key: values[view.indices] for key, values in self._index.items()}
+            batch = cut_ragged_windows(
+                self._pixels, position=view.position, channels=self.channels, size=size, **place
+            )
+        return mirror(batch, view.flip)
+
+    def _readable(self, view: Views) -> Views:
+        """`view` with unreadable images replaced or left out; their names are kept."""
+        unreadable, count = self._about.unreadable, len(self)
+        indices = view.indices.tolist()
+        rows = []
+        for row, index in enumerate(indices):
+            while indices[row] in unreadable:
+                self._left_out.add(unreadable[indices[row]][0])
+                if self._about.broken == "leave_out":
+                    break
+                indices[row] = (indices[row] + 1) % count
+            if indices[row] not in unreadable:
+                rows.append(row)
+        kept = torch.tensor(rows, dtype=torch.int64)
+        position = None if view.position is None else view.position[kept]
+        flip = None if view.flip is None else view.flip[kept]
+        return Views(torch.tensor(indices, dtype=torch.int64)[kept], position, flip)
+
+
+def _equal_images(store: PixelStore, pixels: Tensor) -> Tensor | None:
+    """The images as (N, C, T, T) if they are squares of one size and all there, else None."""
+    side, count = int(store.index["height"][0]), len(store.index)
+    sides = (store.index["height"] == side).all() and (store.index["width"] == side).all()
+    if not (side and sides) or len(pixels) != count * store.channels * side * side:
+        return None
+    return pixels.view(count, store.channels, side, side)
+
+
+@dataclass(frozen=True, eq=False)
+class StoreReader(Reader):
+    """Reads images out of a mapped store."""
+
+    store: PixelStore
+    about: StoredSplit
+    channels: int
+    image_size: int
+    broken: Broken
+
+    def __len__(self) -> int:
+        return self.about.images
+
+    def pixels(self, index: int) -> np.ndarray:
+        """See `Reader.pixels`; a view of the file."""
+        if index in self.about.unreadable:
+            raise ValueError(self.about.unreadable[index][1])
+        return self.store.image(index)
+
+    def name_of(self, index: int) -> str:
+        """See `Reader.name_of`."""
+        return self.about.name_of(index)
+
+    def error(self, name: str, reason: str) -> DataError:
+        """See `Reader.error`."""
+        return self.about.error(name, reason)
+
+
+class ThreadedImages(ReaderImages):
+    """An image set whose reader is fast enough for threads: it copies out of a mapped file."""
+
+    def __init__(self, reader: Reader, about: StoredSplit) -> None:
+        super().__init__(reader, name=about.name, split=about.split, description=about.description)
+        self._about = about
+
+    @property
+    def fingerprint(self) -> str:
+        """See `ImageSet.fingerprint`."""
+        return self._about.fingerprint
+
+    def _answers(self, requests: Iterable[Request], workers: int) -> Generator[Answer, None, None]:
+        return read_ahead(self.reader.__getitem__, requests, threads=workers)
+
+
+class MappedImages(ThreadedImages):
+    """The images of `store`, on disk: as much of it is in memory as the system has to spare."""
+
+    def __init__(self, store: PixelStore, about: StoredSplit) -> None:
+        about.check_size(store.smallest_side)
+        reader = StoreReader(store, about, about.channels, about.image_size, about.broken)
+        super().__init__(reader, about)
