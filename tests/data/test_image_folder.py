@@ -218,7 +218,7 @@ def test_a_folder_of_nothing_readable_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"none of the first 64 images in .*train can be read"):
         folder(root=tmp_path, image_size=4)
     data = folder(root=tmp_path, image_size=4, workers=0, channels=3, broken="skip")
-    with pytest.raises(DataError, match=r"no image in .*train can be read"):
+    with pytest.raises(DataError, match=r"no image of the train split of 'folder' can be"):
         steps(data, 1)
     assert evaluated(data) == []
 

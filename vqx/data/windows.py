@@ -1,8 +1,9 @@
 """Cutting and mirroring whole batches by tensor operations.
 
-Axes: b rows, C channels, T side of a stored image, S side of the window.
+Axes: b rows, C channels, H W pixels, T side of a stored image, S side of the window, N images.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,48 @@ def cut_windows(images: Tensor, indices: Tensor, position: Tensor | None, size: 
     runs = images.view(-1).unfold(0, size, 1)
     starts = corner[:, None] + rows.view(-1)
     return runs.index_select(0, starts.view(-1)).view(-1, channels, size, size)
+
+
+def cut_ragged_windows(
+    pixels: Tensor,
+    *,
+    offset: Tensor,
+    height: Tensor,
+    width: Tensor,
+    position: Tensor | None,
+    channels: int,
+    size: int,
+) -> Tensor:
+    """Windows (b, C, S, S) of images (C, H, W) of any sizes that lie one after another in `pixels`.
+
+    `offset`, `height`, `width` (b,) int64: where in the flat `pixels` each of them starts, its H W.
+    """
+    if position is None:
+        top, left = (height - size) // 2, (width - size) // 2
+    else:
+        top = torch.minimum((position[:, 0] * (height - size + 1)).long(), height - size)
+        left = torch.minimum((position[:, 1] * (width - size + 1)).long(), width - size)
+    corner = offset + top * width + left  # (b,)
+    planes = torch.arange(channels) * (height * width)[:, None]  # (b, C)
+    rows = torch.arange(size) * width[:, None]  # (b, S)
+    starts = corner[:, None, None] + planes[:, :, None] + rows[:, None, :]
+    runs = pixels.unfold(0, size, 1)  # as in `cut_windows`
+    return runs.index_select(0, starts.view(-1)).view(-1, channels, size, size)
+
+
+def cut(pixels: np.ndarray, size: int, position: tuple[float, float] | None) -> np.ndarray:
+    """Window (S, S, C) of `pixels` (H, W, C) at `position` (down, right) in [0, 1); None: centre.
+
+    A view of one image, by the same rule as those of a batch.
+    """
+    rooms = (pixels.shape[0] - size, pixels.shape[1] - size)
+    if position is None:
+        top, left = (room // 2 for room in rooms)
+    else:
+        top, left = (
+            min(int(place * (room + 1)), room) for place, room in zip(position, rooms, strict=True)
+        )
+    return pixels[top : top + size, left : left + size]
 
 
 def mirror(images: Tensor, flip: Tensor | None) -> Tensor:

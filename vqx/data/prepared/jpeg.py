@@ -8,6 +8,7 @@ import ctypes
 import threading
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,8 @@ def _functions(path: Path) -> ctypes.CDLL:
         library.tjDestroy.argtypes = [ctypes.c_void_p]
         library.tjGetErrorStr2.restype = ctypes.c_char_p
         library.tjGetErrorStr2.argtypes = [ctypes.c_void_p]
-        sides = [ctypes.POINTER(ctypes.c_int)] * 4
-        source = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong]
+        sides: list[Any] = [ctypes.POINTER(ctypes.c_int)] * 4
+        source: list[Any] = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong]
         library.tjDecompressHeader3.argtypes = [*source, *sides]
         library.tjDecompress2.argtypes = [*source, ctypes.c_void_p, *[ctypes.c_int] * 5]
     except (OSError, AttributeError) as error:

@@ -46,8 +46,10 @@ def open_store(folder: Path, split: str, *, channels: int, in_memory: bool) -> P
         wanted = index["height"].astype(np.int64) * index["width"] * channels
         if (index["offset"].astype(np.int64) + wanted > path.stat().st_size).any():
             raise ValueError("it is shorter than its index says")
-        read = np.fromfile if in_memory else np.memmap
-        pixels = read(path, np.uint8) if in_memory else np.asarray(read(path, np.uint8, "r"))
+        if in_memory:
+            pixels = np.fromfile(path, np.uint8)
+        else:
+            pixels = np.asarray(np.memmap(path, np.uint8, "r"))  # whose slices cost less
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error}): prepare the data again") from error
     return PixelStore(pixels, index, channels)

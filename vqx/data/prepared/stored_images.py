@@ -31,7 +31,7 @@ class StoredImages(ImageSet):
         self._pixels = torch.from_numpy(store.pixels)
         self._index = {
             key: torch.from_numpy(store.index[key].astype(np.int64))
-            for key in store.index.dtype.names
+            for key in ("offset", "height", "width")
         }
         self._equal = _equal_images(store, self._pixels)
 
@@ -72,13 +72,13 @@ class StoredImages(ImageSet):
         unreadable, count = self._about.unreadable, len(self)
         indices = view.indices.tolist()
         rows = []
-        for row, index in enumerate(indices):
+        for row in range(len(indices)):
             while indices[row] in unreadable:
                 self._left_out.add(unreadable[indices[row]][0])
                 if self._about.broken == "leave_out":
                     break
                 indices[row] = (indices[row] + 1) % count
-            if indices[row] not in unreadable:
+            else:
                 rows.append(row)
         kept = torch.tensor(rows, dtype=torch.int64)
         position = None if view.position is None else view.position[kept]
