@@ -89,8 +89,11 @@ class ReaderProcess:
 
     def close(self) -> None:
         """Close the reader and end its process, whatever it is doing."""
+        self._end(patience=5.0)
+
+    def _end(self, *, patience: float) -> None:
         self._connection.close()
-        self._process.join(timeout=5)
+        self._process.join(timeout=patience)
         self._process.kill()
         self._process.join()
 
@@ -98,7 +101,7 @@ class ReaderProcess:
         try:
             self._connection.send(request)
             if not self._connection.poll(limit):
-                self.close()
+                self._end(patience=0.0)
                 raise ReaderFailed(f"no answer within {limit:g} s")
             answer = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):

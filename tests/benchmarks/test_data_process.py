@@ -1,0 +1,121 @@
+"""Readers in processes of their own: counted rightly, and none can stop the benchmark."""
+
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+from itertools import count
+
+import pytest
+
+from vqx.benchmarks.data_process import (
+    ReaderFailed,
+    ReaderProcess,
+    Stretch,
+    Window,
+    processor_seconds,
+)
+
+AT_ONCE = Stretch(seconds=0.0, batches=3, workers=2, skipped=5, floats=True)
+BATCH = 10
+
+
+def numbered(log=None):
+    """Batches of BATCH; what was asked for is written down."""
+    yield None
+    for number in count():
+        if log is not None:
+            log.write_text(str(number))
+        yield range(BATCH)
+
+
+def about_itself():
+    """As many images as processors, or as letters in the usual way to start processes."""
+    yield None
+    yield range(len(os.sched_getaffinity(0)))
+    while True:
+        yield multiprocessing.get_start_method()
+
+
+def failing(how, *, at):
+    yield None
+    for number in count():
+        if number == at:
+            how()
+        yield range(BATCH)
+
+
+def damaged():
+    raise ValueError("the file is damaged\nand more")
+
+
+def hanging():
+    multiprocessing.Process(target=signal.pause, daemon=True).start()
+    signal.pause()
+
+
+def test_what_lies_ready_is_not_counted_and_rounds_are_whole(tmp_path):
+    process = ReaderProcess(numbered, tmp_path / "log")
+    try:
+        assert process.open() > 0
+        window = process.read(AT_ONCE)
+        assert window.images == 4 * BATCH  # 3 batches are no whole rounds of 2 workers
+        assert int((tmp_path / "log").read_text()) + 1 == 1 + 5 + 4
+        assert window.seconds > 0
+    finally:
+        process.close()
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (damaged, "ValueError: the file is damaged"),
+        (partial(os._exit, 3), "its process ended with exit code 3"),
+        (partial(signal.raise_signal, signal.SIGKILL), "its process ended with SIGKILL"),
+        (hanging, "no answer within 0.5 s"),
+    ],
+)
+def test_a_reader_that_fails_is_told_and_gone(how, told, at):
+    process = ReaderProcess(partial(failing, how, at=at))
+    limit = 0.5 if how is hanging else 60
+    if at > 0:
+        process.open()
+    with pytest.raises(ReaderFailed) as error:
+        process.open(limit=limit) if at == 0 else process.read(AT_ONCE, limit=limit)
+    assert str(error.value) == told
+    assert not process._process.is_alive()
+    process.close()  # again, as the benchmark does at its end
+
+
+def test_a_reader_starts_processes_as_a_user_does_on_the_cores_it_may_use():
+    process = ReaderProcess(about_itself, cores=1)
+    try:
+        process.open()
+        assert process.read(AT_ONCE).images == 4 * len(multiprocessing.get_start_method())
+    finally:
+        process.close()
+
+
+def burn(seconds, connection):
+    while time.process_time() < seconds:
+        pass
+    connection.send(time.process_time())
+    signal.pause()
+
+
+def test_processor_time_is_that_of_all_processes():
+    before = processor_seconds()
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=burn, args=(0.3, there), daemon=True)
+    process.start()
+    burnt = here.recv()
+    assert processor_seconds() - before >= burnt - 0.05
+    process.kill()
+    process.join()
+    assert processor_seconds() - before < burnt  # what has ended is not counted
+
+
+def test_speed_is_images_by_the_wall_clock():
+    assert Window(images=30, seconds=0.5, processor=0.9).speed == 60
