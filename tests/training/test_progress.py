@@ -1,9 +1,12 @@
 """The clock: training time only, warm-up apart, and an estimate that counts evaluations."""
 
+import io
+import sys
+
 import pytest
 
 from vqx.training import progress
-from vqx.training.progress import Chronometer, clock
+from vqx.training.progress import Chronometer, clock, evaluation_progress
 
 
 @pytest.fixture
@@ -70,3 +73,34 @@ def test_a_resumed_clock_goes_on(time):
 )
 def test_durations_read_like_a_clock(seconds, text):
     assert clock(seconds) == text
+
+
+class Screen(io.StringIO):
+    """A stderr that is a terminal, or not."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+def evaluation_shown(monkeypatch, time, *, terminal=True, shown=True):
+    screen = Screen(terminal)
+    monkeypatch.setattr(sys, "stderr", screen)
+    for index in evaluation_progress(1000, rounds=4, a_round=256, shown=shown):
+        time.now += 60.0 if index == 0 else 2.56
+    return screen.getvalue()
+
+
+def test_an_evaluation_shows_its_pace_without_the_first_round(monkeypatch, time):
+    text = evaluation_shown(monkeypatch, time)
+    assert "evaluate" in text
+    assert "512/1000 images, 100 img/s  eta 0:05" in text
+    assert "1000/1000 images" in text
+
+
+@pytest.mark.parametrize("where", [{"terminal": False}, {"shown": False}])
+def test_an_evaluation_shows_nothing_elsewhere(monkeypatch, time, where):
+    assert evaluation_shown(monkeypatch, time, **where) == ""

@@ -15,7 +15,7 @@ from vqx.data import Data, EvaluationBatches, evaluation_batches
 from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
 from vqx.models import Tokenizer
 from vqx.training.masking import PatchMask
-from vqx.training.progress import progress_of
+from vqx.training.progress import evaluation_progress
 from vqx.training.step import to_float
 from vqx.training.world import World
 
@@ -154,8 +154,14 @@ def _measure(
 
     A rank may have a batch fewer than there are rounds.
     """
-    with closing(iter(batches)) as stream:
-        for _ in progress_of(batches.rounds, shown=show_progress):
+    progress = evaluation_progress(
+        len(batches.data.evaluation),
+        rounds=batches.rounds,
+        a_round=batches.batch_size * batches.world_size,
+        shown=show_progress,
+    )
+    with closing(iter(batches)) as stream, closing(progress):
+        for _ in progress:
             check_stop()
             if (real := next(stream, None)) is not None:
                 fake, codes = reconstruct(tokenizer, real)

@@ -4,14 +4,16 @@ The estimate counts steps at their measured pace without warm-up, and evaluation
 the time the last one took.
 """
 
+import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator
 from typing import Any
 
 _WARM_UP_STEPS = 3
 _RECENT = 50
+_REDRAW_SECONDS = 0.1
 
 
 class Chronometer:
@@ -81,12 +83,36 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
 
 
-def progress_of(rounds: int, *, shown: bool) -> Iterable[int]:
-    """range(rounds) with a passing bar for an evaluation, on terminals only."""
+def evaluation_progress(
+    images: int, *, rounds: int, a_round: int, shown: bool
+) -> Generator[int, None, None]:
+    """range(rounds) with a passing bar on terminals only; `a_round` of all `images` are in each.
+
+    Images a second and the time left are of the rounds after the first, which starts readers and
+    compiles.
+    """
     from tqdm import tqdm
 
-    hidden = None if shown else True  # None: hidden unless on a terminal
-    return tqdm(range(rounds), desc="evaluate", leave=False, disable=hidden, dynamic_ncols=True)
+    form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images{postfix}"
+    disable = None if shown else True  # None: unless on a terminal
+    bar = tqdm(
+        total=images, desc="evaluate", leave=False, disable=disable, bar_format=form,
+        dynamic_ncols=True,
+    )  # fmt: skip
+    started = drawn = -math.inf
+    with bar:
+        for index in range(rounds):
+            yield index
+            bar.n, now = min(images, (index + 1) * a_round), time.perf_counter()
+            if index == 0:
+                started = now
+            elif now > started:
+                speed = (bar.n - a_round) / (now - started)
+                left = clock((images - bar.n) / speed)
+                bar.set_postfix_str(f"{speed:,.0f} img/s  eta {left}", refresh=False)
+            if now - drawn >= _REDRAW_SECONDS:
+                bar.refresh()
+                drawn = now
 
 
 class ProgressBar:
