@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.files import noise
-from vqx.data.decoding import cut, is_grey, open_upright, resize_short_side
+from vqx.data.decoding import is_grey, open_upright
 
 
 def pixels(path, channels):
@@ -102,31 +100,3 @@ def test_headers_tell_grey_from_colour(tmp_path):
     colour = save(tmp_path / "d.jpg", Image.fromarray(noise(3, 3)))
     palette = save(tmp_path / "e.png", Image.fromarray(noise(3, 3)).convert("P"))
     assert [is_grey(p) for p in (grey, deep, alpha, colour, palette)] == [True] * 3 + [False] * 2
-
-
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40))
-def test_the_short_side_gets_its_size_and_the_shape_is_kept(height, width, size):
-    image = resize_short_side(Image.new("L", (width, height)), size, "bicubic")
-    assert min(image.size) == size
-    assert max(image.size) == pytest.approx(size * max(height, width) / min(height, width), abs=0.5)
-
-
-def test_the_filter_is_pillow_s_and_the_right_size_is_left_alone():
-    image = Image.fromarray(noise(10, 20))
-    got = resize_short_side(image, 5, "lanczos")
-    expected = image.resize((10, 5), Image.Resampling.LANCZOS)
-    assert np.array_equal(np.asarray(got), np.asarray(expected))
-    assert resize_short_side(image, 10, "lanczos") is image
-
-
-@given(st.integers(5, 9), st.integers(5, 9), st.floats(0, 1, exclude_max=True))
-def test_windows_are_where_the_position_says(height, width, place):
-    array = noise(height, width)
-    got = cut(Image.fromarray(array), 5, (place, 0.0))
-    top = int(place * (height - 5 + 1))
-    assert np.array_equal(got, array[top : top + 5, :5])
-
-
-def test_without_a_position_the_centre_and_always_a_channel_axis():
-    array = noise(9, 6, 1)
-    assert np.array_equal(cut(Image.fromarray(array), 5, None), array[2:7, :5, None])

@@ -88,7 +88,8 @@ def test_spawned_workers_change_nothing(root):
 def test_evaluation_is_the_centre_of_each_file_once(root):
     data = folder(root=root, workers=0, filter="lanczos", **SIZES)
     assert data.evaluation.description == (
-        "folder validation, short side 7 px by lanczos, 6x6 centre crop"
+        "folder validation, short side 7 px by lanczos, antialiased, long side rounded half up, "
+        "6x6 centre crop"
     )
     assert (len(data.train), len(data.evaluation)) == (11, 5)
     expected = []
