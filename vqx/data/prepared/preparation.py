@@ -24,7 +24,7 @@ from vqx.data.prepared.identity import Identity, already_prepared, differences, 
 from vqx.data.prepared.journal import Journal
 from vqx.data.prepared.manifest import Manifest, Storage
 from vqx.data.prepared.reports import Reports
-from vqx.data.prepared.space import check_space, full_disk_is_an_error
+from vqx.data.prepared.space import check_space, failed_writes_are_errors
 from vqx.data.prepared.split_writer import SplitWriter
 from vqx.data.prepared.worker_pool import WorkerLost, usable_cores
 from vqx.data.recipe import Recipe
@@ -53,7 +53,7 @@ def prepare_images(
         return done
     encoders = [Encoder(source, recipe, storage) for source in sources.values()]
     workers = usable_cores() if workers is None else workers
-    with full_disk_is_an_error(folder):
+    with failed_writes_are_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with FolderLock(folder):
             if (done := already_prepared(folder, identity)) is not None:

@@ -40,14 +40,16 @@ def estimate(encoder: Encoder, done: int) -> int:
 
 
 @contextmanager
-def full_disk_is_an_error(folder: Path) -> Iterator[None]:
-    """Turn "no space left" and its like in the block into a DataError with the remedy."""
+def failed_writes_are_errors(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses in the block into a DataError with the remedy."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
+        if error.errno in _FULL:
+            problem, remedy = "disk full while writing", "free space"
+        else:
+            problem, remedy = "cannot write", "mend that"
         raise DataError(
-            f"disk full while writing {folder} ({error.strerror}): what is prepared so far is "
-            "kept: free space and run the same command again"
+            f"{problem} {folder} ({error.strerror}): {remedy} and run the same command again, "
+            "what is prepared so far is kept"
         ) from error
