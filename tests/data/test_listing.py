@@ -11,9 +11,16 @@ from vqx.data.listing import hashed_fraction, image_names, printable
 
 
 def test_images_are_found_nested_in_any_case_sorted_and_nothing_else(tmp_path):
-    touch(tmp_path, "b.PNG", "a/x.JpEg", "a/größe/図.jpg", "z.bmp")
+    touch(tmp_path, "b.PNG", "a/x.JpEg", "a/größe/図.jpg", "z.bmp", "z.webp", "z.TIF")
     touch(tmp_path, "notes.txt", "png", "a/._x.jpg", ".hidden/y.png", "c.gif", "d.png.part")
-    assert image_names(tmp_path) == ["a/größe/図.jpg", "a/x.JpEg", "b.PNG", "z.bmp"]
+    assert image_names(tmp_path) == [
+        "a/größe/図.jpg",
+        "a/x.JpEg",
+        "b.PNG",
+        "z.TIF",
+        "z.bmp",
+        "z.webp",
+    ]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from vqx.data.sources import FileSource
 from vqx.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 LAYOUT = (
     "expected train/ and validation/ (or val/, valid/) or test/ with "
     f"{', '.join(SUFFIXES)} files inside, or one plain folder of such files"
