@@ -13,7 +13,7 @@ from tests.pretrained.weights import random_convolutions
 from vqx.errors import ConfigError, DataError, WeightsMissing
 from vqx.pretrained import convolutional_features, perceptual_distance
 from vqx.pretrained.convolutional import SMALLEST_IMAGE, ConvolutionalFeatures
-from vqx.pretrained.files import convolutions_of, save_convolutions
+from vqx.pretrained.files import convolutions_of, save_tensors
 
 
 def library_lpips(net: str, weights: Path) -> nn.Module:
@@ -134,7 +134,7 @@ def test_torchvisions_own_file_works(tmp_path: Path) -> None:
 
 def test_equal_tensors_give_equal_files(tmp_path: Path) -> None:
     tensors = random_convolutions("alexnet")
-    save_convolutions(tensors, tmp_path / "a.safetensors")
-    save_convolutions(dict(reversed(tensors.items())), tmp_path / "b.safetensors")
+    save_tensors(tensors, tmp_path / "a.safetensors")
+    save_tensors(dict(reversed(tensors.items())), tmp_path / "b.safetensors")
     first, second = ((tmp_path / name).read_bytes() for name in ("a.safetensors", "b.safetensors"))
     assert first == second

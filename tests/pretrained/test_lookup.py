@@ -49,6 +49,7 @@ def test_missing_weights_are_one_line_with_what_where_and_remedy(
     message = str(caught.value)
     entry = CATALOGUE[network]
     assert "\n" not in message
-    for part in (network, entry.file_name, str(cache_folder(tmp_path)), "VQX_OFFLINE"):
+    name = entry.published_name if network == "inception" else entry.file_name
+    for part in (network, name, str(cache_folder(tmp_path)), "VQX_OFFLINE"):
         assert part in message
     assert ("vqx.prepare weights" in message) == (network != "inception")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vqx.pretrained.convolutional import _alexnet, _vgg16
-from vqx.pretrained.files import save_convolutions
+from vqx.pretrained.files import save_tensors
 from vqx.pretrained.lookup import cache_folder
 from vqx.pretrained.packages import PACKED, RegistryUnavailable, install_from_registry
 
@@ -30,7 +30,7 @@ def random_weights_file(folder: Path, network: str) -> Path:
     """A .safetensors file of random convolutions, written once a folder."""
     path = folder / f"{network}.safetensors"
     if not path.exists():
-        save_convolutions(random_convolutions(network), path)
+        save_tensors(random_convolutions(network), path)
     return path
 
 

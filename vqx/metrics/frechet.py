@@ -22,7 +22,7 @@ from vqx.pretrained import (
     as_rgb,
     convolutional_features,
     inception_features,
-    sha256_of,
+    weights_digest,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Frechet(Metric):
             vgg16, path = convolutional_features(network, weights=weights, cache_dir=cache_dir)
             self._features = vgg16
             self.smallest_image = vgg16.smallest_image
-        self._sha256 = sha256_of(path)
+        self._sha256 = weights_digest(path)
         self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._reference: Reference | None = None  # where this evaluation's is, or is to be, kept
         self._cached = False

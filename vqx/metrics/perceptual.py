@@ -12,7 +12,7 @@ from torch import Tensor
 from vqx.metrics.base import Measurement, Metric, float_sum, integer_sum
 from vqx.metrics.pixels import to_unit_range
 from vqx.metrics.rows import place_network
-from vqx.pretrained import perceptual_distance, sha256_of
+from vqx.pretrained import perceptual_distance, weights_digest
 
 
 class Lpips(Metric):
@@ -33,7 +33,7 @@ class Lpips(Metric):
         super().__init__({"images": integer_sum(), "distance": float_sum()})
         self.net = net
         self._network, path = perceptual_distance(net, weights=weights, cache_dir=cache_dir)
-        self._sha256 = sha256_of(path)
+        self._sha256 = weights_digest(path)
         self.smallest_image = self._network.features.smallest_image
 
     def compute(self) -> dict[str, Measurement]:

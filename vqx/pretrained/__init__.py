@@ -7,7 +7,7 @@ from vqx.pretrained.convolutional import (
     perceptual_distance,
 )
 from vqx.pretrained.inception import inception_features
-from vqx.pretrained.lookup import cache_folder, find_weights, sha256_of
+from vqx.pretrained.lookup import cache_folder, find_weights, weights_digest
 from vqx.pretrained.rgb import as_rgb
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "find_weights",
     "inception_features",
     "perceptual_distance",
-    "sha256_of",
+    "weights_digest",
 ]

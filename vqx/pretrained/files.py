@@ -17,6 +17,8 @@ from torch import Tensor
 
 from vqx.errors import WeightsMissing
 
+PUBLISHED = "published_sha256"  # the key in a file's metadata
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
@@ -77,15 +79,32 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def convolutions_of(path: Path) -> dict[str, Tensor]:
     """The convolutions in `path`: our own file, or torchvision's whole classifier network."""
     tensors = load_tensors(path)
-    prefix = "features."
-    published = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return published or tensors
+    return part_of(tensors, "features.") or tensors
 
 
-def save_convolutions(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write `tensors` to `path`, atomically; equal tensors give equal bytes."""
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those of `tensors` whose names begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 that names the weights in `path`: of the published file where `path` tells it."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix == ".safetensors":
+        with contextlib.suppress(SafetensorError), safe_open(path, framework="pt") as file:
+            if digest := (file.metadata() or {}).get(PUBLISHED):
+                return digest
+    return sha256_of(path)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, published: str = "") -> None:
+    """Write `tensors` to `path`, atomically; equal tensors give equal bytes.
+
+    `published` is the hash of the file they come from, which `weights_digest` then gives.
+    """
     from safetensors.torch import save_file
 
     ordered = {name: tensors[name].contiguous() for name in sorted(tensors)}
     with replacing(path) as temporary:
-        save_file(ordered, temporary)
+        save_file(ordered, temporary, metadata={PUBLISHED: published} if published else None)

@@ -1,8 +1,8 @@
 """Weights from where their authors publish them, with failures that come fast and are said once."""
 
-import contextlib
 import hashlib
 import os
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 from vqx.errors import WeightsMissing
 from vqx.pretrained.catalogue import WeightFile
-from vqx.pretrained.files import convolutions_of, locked, replacing, save_convolutions
+from vqx.pretrained.files import (
+    load_tensors,
+    locked,
+    part_of,
+    replacing,
+    save_tensors,
+    sha256_of,
+)
 
 CONNECT_SECONDS = 5.0
 CHUNK_BYTES = 1 << 20
@@ -73,17 +80,31 @@ def _reason(error: BaseException) -> str:
     return str(inner) or type(inner).__name__
 
 
+def convert(entry: WeightFile, published: Path, path: Path) -> None:
+    """Write the tensors of a `published` file to `path` as the cache keeps them.
+
+    Raises WeightsMissing when it is not the file that its authors publish.
+    """
+    digest = sha256_of(published)
+    if not digest.startswith(entry.sha256_prefix):
+        raise WeightsMissing(f"{published} has a wrong checksum: delete it and fetch it again")
+    tensors = load_tensors(published)
+    if entry.part:
+        save_tensors(part_of(tensors, entry.part), path)
+    else:
+        save_tensors(tensors, path, published=digest)
+
+
 def _install(entry: WeightFile, path: Path) -> None:
     if path.suffix != ".safetensors":
         with replacing(path) as temporary:
             _download(entry, temporary)
         return
-    with contextlib.ExitStack() as stack:
-        published = path.with_name(entry.url.rpartition("/")[2])
-        stack.callback(published.unlink, missing_ok=True)
-        with replacing(published) as temporary:
-            _download(entry, temporary)
-        save_convolutions(convolutions_of(published), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        published = Path(folder) / entry.published_name
+        _download(entry, published)
+        convert(entry, published, path)
 
 
 def _download(entry: WeightFile, path: Path) -> None:

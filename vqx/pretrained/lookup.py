@@ -6,10 +6,17 @@ from urllib.parse import urlsplit
 
 from vqx.errors import ConfigError, WeightsMissing
 from vqx.pretrained.catalogue import CATALOGUE, INCEPTION, WeightFile
-from vqx.pretrained.files import sha256_of
+from vqx.pretrained.files import weights_digest
 from vqx.pretrained.hub import fetch
 
-__all__ = ["cache_folder", "cached_path", "find_weights", "sha256_of"]
+__all__ = [
+    "cache_folder",
+    "cached_path",
+    "find_weights",
+    "present_path",
+    "published_path",
+    "weights_digest",
+]
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
@@ -23,14 +30,25 @@ def cached_path(entry: WeightFile, cache_dir: str | Path | None = None) -> Path:
     return cache_folder(cache_dir) / entry.file_name
 
 
+def published_path(entry: WeightFile, cache_dir: str | Path | None = None) -> Path:
+    """Where the file that its authors publish would lie, put there by hand."""
+    return cache_folder(cache_dir) / entry.published_name
+
+
+def present_path(entry: WeightFile, cache_dir: str | Path | None = None) -> Path | None:
+    """The file of `entry` in the cache, ours before its authors'; None when there is neither."""
+    places = (cached_path(entry, cache_dir), published_path(entry, cache_dir))
+    return next((path for path in places if path.is_file()), None)
+
+
 def find_weights(
     network: str, *, weights: str | Path | None = None, cache_dir: str | Path | None = None
 ) -> Path:
     """The weight file of `network` ("alexnet", "vgg16" or "inception").
 
     `weights` is a path that must exist when given. Without it the cache is looked at, and filled
-    by a download when it lacks the file. Raises ConfigError when
-    it does not, WeightsMissing saying what was looked for where.
+    by a download when it lacks the file; a file as published will do. Raises ConfigError when a
+    given path does not exist, WeightsMissing saying what was looked for where.
     """
     entry = CATALOGUE[network]
     if weights is not None:
@@ -41,12 +59,13 @@ def find_weights(
                 "correct the path, or leave it null to use the cache"
             )
         return path
+    if (present := present_path(entry, cache_dir)) is not None:
+        return present
     path = cached_path(entry, cache_dir)
-    if not path.is_file():
-        try:
-            fetch(entry, path)
-        except WeightsMissing as error:
-            raise WeightsMissing(missing_message(entry, path, str(error), cache_dir)) from error
+    try:
+        fetch(entry, path)
+    except WeightsMissing as error:
+        raise WeightsMissing(missing_message(entry, path, str(error), cache_dir)) from error
     return path
 
 
@@ -55,8 +74,8 @@ def missing_message(
 ) -> str:
     """One line: which weights are missing, where they were looked for, and how to get them."""
     option = f" --cache-dir {cache_dir}" if cache_dir else ""
-    if entry is INCEPTION:
-        remedy = f"put {path.name}, from {entry.url}, there"
+    if entry.network == INCEPTION.network:
+        remedy = f"put {entry.published_name}, from {entry.url}, there"
     else:
         remedy = f"run `python -m vqx.prepare weights{option}`, or copy {path.name} from a machine"
         remedy += " that has it"

