@@ -9,15 +9,16 @@ import numpy as np
 class Names(Sequence[str]):
     """An immutable list of N names as one run of bytes and where each of them ends.
 
-    Takes and sends to another process the bytes of the names and 8 for each, where a list of str
-    takes about 90 for each; and forked processes go on sharing it, as it holds no counted objects.
+    Takes and sends to another process the bytes of the names and 4 for each (8 over 4 GiB), where
+    a list of str takes about 90; forked processes go on sharing it, as it counts no references.
     """
 
     __slots__ = ("_ends", "_text")
 
     def __init__(self, names: Iterable[str]) -> None:
         encoded = [name.encode("utf-8", "surrogateescape") for name in names]
-        self._ends = np.cumsum([0, *map(len, encoded)], dtype=np.uint64)  # (N + 1,)
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        self._ends = ends.astype(np.min_scalar_type(ends[-1]))  # (N + 1,)
         self._text = b"".join(encoded)
 
     def __len__(self) -> int:

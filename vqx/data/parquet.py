@@ -54,10 +54,11 @@ def open_files(root: Path, paths: Sequence[Path], split: str) -> "ParquetSource"
     groups: list[RowGroup] = []
     column, first = "", 0
     for path in paths:
-        parquet = _open(path)
-        column = _image_column(parquet, path)
-        for group in range(parquet.metadata.num_row_groups):
-            part = parquet.metadata.row_group(group)
+        with _open(path) as parquet:
+            column = _image_column(parquet, path)
+            footer = parquet.metadata
+        for group in range(footer.num_row_groups):
+            part = footer.row_group(group)
             stored = [part.column(i) for i in range(part.num_columns)]
             size = sum(
                 c.total_compressed_size for c in stored if c.path_in_schema == f"{column}.bytes"
@@ -138,14 +139,18 @@ class ParquetSource(ImageSource):
             self._kept.move_to_end(place)
             return self._kept[place]
         group = self.groups[place]
-        table = _open(group.file).read_row_group(group.group, columns=[f"{self.column}.bytes"])
+        with _open(group.file) as parquet:
+            # Threads of its own would not survive a fork into workers.
+            table = parquet.read_row_group(
+                group.group, columns=[f"{self.column}.bytes"], use_threads=False
+            )
         while len(self._kept) >= KEPT_GROUPS:
             self._kept.popitem(last=False)
         self._kept[place] = table.column(0).combine_chunks().field("bytes")
         return self._kept[place]
 
     def sizes(self) -> list[int]:
-        """Bytes of each image: its row group's mean, as the rows' own are not in the footer."""
+        """Bytes of each image: about its row group's mean, as the footer has no more."""
         return [g.bytes // max(g.rows, 1) for g in self.groups for _ in range(g.rows)]
 
     def fingerprint(self) -> str:
