@@ -79,6 +79,7 @@ def test_other_data_go_to_a_place_of_their_own(finished, tmp_path):
     _write_images(pictures, 3)
     _write_images(pictures.parent / "train", 2)
     overrides = ["data=folder", f"data.root={pictures.parent}", "data.image_size=32"]
+    overrides.append(f"data.cache_dir={tmp_path}")
     done = run("vqx.evaluate", str(folder), *overrides, cwd=place)
     assert done.returncode == 0, done.stderr
     (answer,) = (folder / "evaluations").glob("folder-*.json")

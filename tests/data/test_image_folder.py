@@ -1,6 +1,7 @@
 """Folders of image files: pixels against a plain reference, whatever reads them."""
 
 from contextlib import closing
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from PIL import Image
 
 from tests.data.files import write_folder, write_image
-from vqx.data import evaluation_batches, folder, train_batches
+from vqx import data as vqx_data
+from vqx.data import evaluation_batches, train_batches
 from vqx.data.order import Order, draw_views
 from vqx.errors import ConfigError, DataError
 
 SIZES = {"image_size": 6, "load_size": 7}
+folder = partial(vqx_data.folder, loader="folder")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import torch
 
 from tests.data.files import cifar_rows, idx_images, install_cifar, write_idx
 from vqx.data import evaluation_batches, torchvision_images, train_batches
-from vqx.data.torchvision_sets import _locked, _Source
+from vqx.data.file_lock import locked
+from vqx.data.torchvision_sets import _Source
 from vqx.errors import ConfigError, DataError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -181,7 +182,7 @@ def test_a_second_process_waits_and_takes_what_the_first_put(tmp_path, monkeypat
     source = _Source("MNIST", "mnist", tmp_path, None)
     monkeypatch.setattr(source, "_download", lambda *args, **kwargs: pytest.fail("downloaded"))
     second = threading.Thread(target=source.fetch, args=([],), kwargs={"download": True})
-    with _locked(tmp_path / ".mnist.lock"):
+    with locked(tmp_path / ".mnist.lock"):
         second.start()
         second.join(0.3)
         assert second.is_alive()

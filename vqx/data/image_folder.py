@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from vqx.data.decoding import is_grey
 from vqx.data.listing import printable
-from vqx.data.reader import Answer, Broken, Reader, ReaderImages, Request
+from vqx.data.reader import Answer, Broken, Position, Reader, ReaderImages, Request
 from vqx.data.recipe import Recipe
 from vqx.data.sources import ImageSource
 from vqx.data.worker_stream import WorkerStream
@@ -36,10 +36,10 @@ class FileReader(Reader, Dataset[Answer]):
     def __len__(self) -> int:
         return len(self.source)
 
-    def pixels(self, index: int) -> np.ndarray:
-        """See `Reader.pixels`."""
+    def window(self, index: int, position: Position | None) -> np.ndarray:
+        """See `Reader.window`."""
         with self.source.open(index) as file:
-            return self.recipe.pixels(file)
+            return self.recipe.window(file, self.image_size, position)
 
     def name_of(self, index: int) -> str:
         """See `Reader.name_of`."""

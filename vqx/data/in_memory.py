@@ -3,7 +3,9 @@
 Axes: N images, C channels, T side of a stored image.
 """
 
+import hashlib
 from collections.abc import Generator, Iterable
+from functools import cached_property
 
 from torch import Tensor
 
@@ -39,6 +41,12 @@ class TensorImages(ImageSet):
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """See `ImageSet.fingerprint`: of the pixels."""
+        digest = hashlib.sha256(self.images.numpy().data).hexdigest()
+        return f"pixels {digest}, {tuple(self.images.shape)}, {self.channels}, {self.image_size}"
 
     def read(
         self, views: Iterable[Views], *, workers: int = 0

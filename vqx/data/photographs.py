@@ -70,8 +70,9 @@ def photos(
         image_size=image_size,
         description=f"{name} validation ({held_out}), {scale} grid crops, {kept}",
     )
-    how = {"flip": flip, "random_crop": random_crop, "shuffle": shuffle}
-    return Data(train, grid, name, 3, image_size, **how)
+    return Data(
+        train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
+    )
 
 
 def _check_channels(channels: int | None, name: str) -> None:

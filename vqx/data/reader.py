@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from vqx.data.image_set import ImageSet, Views
-from vqx.data.windows import cut
+from vqx.data.recipe import window_corner
 from vqx.errors import DataError
 
-Request = tuple[list[int], list[tuple[float, float]] | None, list[bool] | None]
+Position = tuple[float, float]  # (down, right) in [0, 1), see Views
+Request = tuple[list[int], list[Position] | None, list[bool] | None]
 Broken = Literal["stop", "replace", "leave_out"]
 
 
@@ -45,8 +46,11 @@ class Reader(ABC):
         """N, unreadable ones included."""
 
     @abstractmethod
-    def pixels(self, index: int) -> np.ndarray:
-        """Image `index` as uint8 (H, W, C), copied or not. Raises anything if it is unreadable."""
+    def window(self, index: int, position: Position | None) -> np.ndarray:
+        """Window (S, S, C) uint8 of image `index` at `position` (down, right); None: the centre.
+
+        A copy or not, not to be written to. Raises anything if the image is unreadable.
+        """
 
     @abstractmethod
     def name_of(self, index: int) -> str:
@@ -63,9 +67,9 @@ class Reader(ABC):
         batch = np.empty((len(indices), self.channels, size, size), np.uint8)
         broken: list[tuple[str, str]] = []
         for row, index in enumerate(indices):
-            pixels = self._first_readable(index, broken)
-            if pixels is not None:
-                window = cut(pixels, size, None if positions is None else positions[row])
+            position = None if positions is None else positions[row]
+            window = self._first_readable(index, position, broken)
+            if window is not None:
                 mirrored = flips is not None and flips[row]
                 # One copy from where the image lies: cut, mirrored, channels first.
                 batch[kept] = (window[:, ::-1] if mirrored else window).transpose(2, 0, 1)
@@ -74,13 +78,15 @@ class Reader(ABC):
                 break
         return Answer(torch.from_numpy(batch[:kept]) if kept else None, broken)
 
-    def _first_readable(self, index: int, broken: list[tuple[str, str]]) -> np.ndarray | None:
+    def _first_readable(
+        self, index: int, position: Position | None, broken: list[tuple[str, str]]
+    ) -> np.ndarray | None:
         # Which image replaces a broken one depends on the images alone: the next in the list.
         count = len(self)
         for offset in range(count if self.broken == "replace" else 1):
             candidate = (index + offset) % count
             try:
-                return self.pixels(candidate)
+                return self.window(candidate, position)
             except Exception as error:  # a damaged file can raise anything inside a decoder
                 reason = " ".join(str(error).split()) or type(error).__name__
                 broken.append((self.name_of(candidate), reason))
@@ -132,6 +138,12 @@ class ReaderImages(ImageSet):
                 f"{name} ({reason})"
             )
         self._left_out.update(name for name, _ in answer.broken)
+
+
+def cut(pixels: np.ndarray, size: int, position: Position | None) -> np.ndarray:
+    """Window (S, S, C) of `pixels` (H, W, C) at `position`; a view."""
+    top, left = window_corner(pixels.shape[0], pixels.shape[1], size, position)
+    return pixels[top : top + size, left : left + size]
 
 
 def requests_of(views: Iterable[Views]) -> Iterator[Request]:

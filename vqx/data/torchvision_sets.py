@@ -3,7 +3,6 @@
 Axes: N images, C channels, H W pixels.
 """
 
-import fcntl
 import gzip
 import os
 import shutil
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqx.data.file_lock import locked
 from vqx.data.image_set import Data
 from vqx.data.in_memory import TensorImages
 from vqx.errors import ConfigError, DataError
@@ -144,7 +144,7 @@ class _Source:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with (
-                _locked(self.root / f".{self.name}.lock"),
+                locked(self.root / f".{self.name}.lock"),
                 tempfile.TemporaryDirectory(dir=self.root, prefix=".incoming-") as stage,
             ):
                 if self.complete():  # another process was faster
@@ -211,14 +211,6 @@ def _readable(archive: Path) -> Iterator[None]:
         raise DataError(
             f"{archive} is damaged ({_one_line(error)}): delete it and get it again"
         ) from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; the system lets go of it if this process dies."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

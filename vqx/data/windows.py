@@ -3,7 +3,6 @@
 Axes: b rows, C channels, H W pixels, T side of a stored image, S side of the window, N images.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,21 +62,6 @@ def cut_ragged_windows(
     starts = corner[:, None, None] + planes[:, :, None] + rows[:, None, :]
     runs = pixels.unfold(0, size, 1)  # as in `cut_windows`
     return runs.index_select(0, starts.view(-1)).view(-1, channels, size, size)
-
-
-def cut(pixels: np.ndarray, size: int, position: tuple[float, float] | None) -> np.ndarray:
-    """Window (S, S, C) of `pixels` (H, W, C) at `position` (down, right) in [0, 1); None: centre.
-
-    A view of one image, by the same rule as those of a batch.
-    """
-    rooms = (pixels.shape[0] - size, pixels.shape[1] - size)
-    if position is None:
-        top, left = (room // 2 for room in rooms)
-    else:
-        top, left = (
-            min(int(place * (room + 1)), room) for place, room in zip(position, rooms, strict=True)
-        )
-    return pixels[top : top + size, left : left + size]
 
 
 def mirror(images: Tensor, flip: Tensor | None) -> Tensor:

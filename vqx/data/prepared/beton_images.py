@@ -10,7 +10,7 @@ import numpy as np
 from vqx.data.prepared.beton_file import BetonFile
 from vqx.data.prepared.stored_images import ThreadedImages
 from vqx.data.prepared.stored_sets import StoredSplit
-from vqx.data.reader import Broken, Reader
+from vqx.data.reader import Broken, Position, Reader, cut
 from vqx.errors import DataError
 
 
@@ -28,13 +28,14 @@ class BetonReader(Reader):
     def __len__(self) -> int:
         return self.about.images
 
-    def pixels(self, index: int) -> np.ndarray:
-        """See `Reader.pixels`; a view of the file if the image is raw."""
+    def window(self, index: int, position: Position | None) -> np.ndarray:
+        """See `Reader.window`; a view of the file if the image is raw."""
         if index in self.about.unreadable:
             raise ValueError(self.about.unreadable[index][1])
         sample = index if self.samples is None else int(self.samples[index])
         # Grey is stored three times.
-        return self.file.pixels(sample)[:, :, : self.channels]
+        pixels = self.file.pixels(sample)[:, :, : self.channels]
+        return cut(pixels, self.image_size, position)
 
     def name_of(self, index: int) -> str:
         """See `Reader.name_of`."""

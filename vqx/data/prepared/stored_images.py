@@ -13,7 +13,7 @@ from torch import Tensor
 from vqx.data.image_set import ImageSet, Views
 from vqx.data.prepared.pixel_store import PixelStore
 from vqx.data.prepared.stored_sets import StoredSplit
-from vqx.data.reader import Answer, Broken, Reader, ReaderImages, Request
+from vqx.data.reader import Answer, Broken, Position, Reader, ReaderImages, Request, cut
 from vqx.data.reading_ahead import read_ahead
 from vqx.data.windows import cut_ragged_windows, cut_windows, mirror
 from vqx.errors import DataError
@@ -108,11 +108,11 @@ class StoreReader(Reader):
     def __len__(self) -> int:
         return self.about.images
 
-    def pixels(self, index: int) -> np.ndarray:
-        """See `Reader.pixels`; a view of the file."""
+    def window(self, index: int, position: Position | None) -> np.ndarray:
+        """See `Reader.window`; a view of the file."""
         if index in self.about.unreadable:
             raise ValueError(self.about.unreadable[index][1])
-        return self.store.image(index)
+        return cut(self.store.image(index), self.image_size, position)
 
     def name_of(self, index: int) -> str:
         """See `Reader.name_of`."""
