@@ -44,6 +44,8 @@ class Storage:
             raise ConfigError(f"quality={self.quality} must lie in 1..100")
         if not 0 <= self.proportion <= 1:
             raise ConfigError(f"proportion={self.proportion} must lie in [0, 1]")
+        if not self.smart_threshold > 0:
+            raise ConfigError(f"smart_threshold={self.smart_threshold} must be above 0")
 
     def mode_of(self, split: str) -> Mode:
         """The mode for `split`: train, validation or test."""

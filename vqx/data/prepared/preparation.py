@@ -18,10 +18,10 @@ import PIL
 import vqx
 from vqx.data.listing import printable
 from vqx.data.prepared.encoding import Encoder
-from vqx.data.prepared.folder_lock import FolderLock
+from vqx.data.prepared.folder_lock import LOCK, FolderLock
 from vqx.data.prepared.growing_file import sync_folder
 from vqx.data.prepared.identity import Identity, already_prepared, differences, identity_of
-from vqx.data.prepared.journal import Journal
+from vqx.data.prepared.journal import JOURNAL, Journal
 from vqx.data.prepared.manifest import Manifest, Storage
 from vqx.data.prepared.reports import Reports
 from vqx.data.prepared.space import check_space, failed_writes_are_errors
@@ -49,7 +49,8 @@ def prepare_images(
     image (`broken` = stop), a full disk, a worker that died, and another preparation in `folder`.
     """
     identity = identity_of(sources, recipe, storage)
-    if (done := already_prepared(folder, identity)) is not None:
+    done = already_prepared(folder, identity)
+    if done is not None and not _leftovers(folder):
         return done
     encoders = [Encoder(source, recipe, storage) for source in sources.values()]
     workers = usable_cores() if workers is None else workers
@@ -57,6 +58,7 @@ def prepare_images(
         folder.mkdir(parents=True, exist_ok=True)
         with FolderLock(folder):
             if (done := already_prepared(folder, identity)) is not None:
+                _tidy(folder)
                 return done
             with closing(Journal(folder, identity)) as journal:
                 splits = [SplitWriter(folder, one, journal, broken == "skip") for one in encoders]
@@ -75,12 +77,14 @@ class _Preparation:
         for split in self.splits:
             split.restore()
         if not self.journal.progress:
-            _remove_parts(self.folder)
+            for path in _parts(self.folder):  # of an earlier, other one, whatever its format
+                path.unlink()
         done = sum(split.done for split in self.splits)
         total = sum(len(split.encoder.source) for split in self.splits)
         with Reports(done=done, total=total, show=show) as reports:
             self._say_what_is_there(reports, done)
-            check_space(self.folder, [(split.encoder, split.done) for split in self.splits])
+            todo = [(split.encoder, split.done) for split in self.splits]
+            check_space(self.folder, todo, workers=workers)
             began = time.monotonic()
             for split in self.splits:
                 reports.split(split.split)
@@ -114,17 +118,26 @@ class _Preparation:
         sync_folder(self.folder)
         manifest.write(self.folder)
         sync_folder(self.folder)
-        self.journal.path.unlink()
-        for split in self.splits:
-            split.records_path.unlink()
+        _tidy(self.folder)
         return manifest
 
 
-def _remove_parts(folder: Path) -> None:
-    """Remove what an earlier, other preparation left, whatever its format."""
-    for split in ("train", "validation", "test"):
-        for path in folder.glob(f"{split}.*.part"):
-            path.unlink()
+def _parts(folder: Path) -> list[Path]:
+    """What is only there while a preparation goes on, but its journal and lock."""
+    splits = ("train", "validation", "test")
+    return [path for split in splits for path in folder.glob(f"{split}.*.part")]
+
+
+def _leftovers(folder: Path) -> bool:
+    """Whether a preparation ended between writing the manifest and removing what it needed."""
+    return any((folder / name).exists() for name in (JOURNAL, LOCK)) or bool(_parts(folder))
+
+
+def _tidy(folder: Path) -> None:
+    """Remove all that a finished folder does not need; its lock is held."""
+    for path in _parts(folder):
+        path.unlink()
+    (folder / JOURNAL).unlink(missing_ok=True)
 
 
 def _made(seconds: float, images: int) -> dict[str, Any]:
