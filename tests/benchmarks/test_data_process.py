@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
 import pytest
+import torch
 
 from vqx.benchmarks.data_process import (
     ReaderFailed,
@@ -17,7 +19,7 @@ from vqx.benchmarks.data_process import (
     processor_seconds,
 )
 
-AT_ONCE = Stretch(seconds=0.0, batches=3, workers=2, skipped=5, floats=True)
+AT_ONCE = Stretch(seconds=0.0, batches=3, workers=2, skipped=5, floats=False)
 BATCH = 10
 
 
@@ -58,7 +60,7 @@ def hanging():
 def test_what_lies_ready_is_not_counted_and_rounds_are_whole(tmp_path):
     process = ReaderProcess(numbered, tmp_path / "log")
     try:
-        assert process.open() > 0
+        assert process.open(floats=False) > 0
         window = process.read(AT_ONCE)
         assert window.images == 4 * BATCH  # 3 batches are no whole rounds of 2 workers
         assert int((tmp_path / "log").read_text()) + 1 == 1 + 5 + 4
@@ -81,9 +83,9 @@ def test_a_reader_that_fails_is_told_and_gone(how, told, at):
     process = ReaderProcess(partial(failing, how, at=at))
     limit = 0.5 if how is hanging else 60
     if at > 0:
-        process.open()
+        process.open(floats=False)
     with pytest.raises(ReaderFailed) as error:
-        process.open(limit=limit) if at == 0 else process.read(AT_ONCE, limit=limit)
+        process.open(floats=False, limit=limit) if at == 0 else process.read(AT_ONCE, limit=limit)
     assert str(error.value) == told
     assert not process._process.is_alive()
     process.close()  # again, as the benchmark does at its end
@@ -92,7 +94,7 @@ def test_a_reader_that_fails_is_told_and_gone(how, told, at):
 def test_a_reader_starts_processes_as_a_user_does_on_the_cores_it_may_use():
     process = ReaderProcess(about_itself, cores=1)
     try:
-        process.open()
+        process.open(floats=False)
         assert process.read(AT_ONCE).images == 4 * len(multiprocessing.get_start_method())
     finally:
         process.close()
@@ -119,3 +121,28 @@ def test_processor_time_is_that_of_all_processes():
 
 def test_speed_is_images_by_the_wall_clock():
     assert Window(images=30, seconds=0.5, processor=0.9).speed == 60
+
+
+def bytes_of_one_batch(log):
+    """The same uint8 batch for ever; whether it was converted is seen by a hook in this process."""
+    from vqx.training import step
+
+    plain = step.to_float
+    step.to_float = lambda images: log.write_text(log.read_text() + "f") and plain(images)
+    yield None
+    while True:
+        log.write_text(log.read_text() + ".")
+        yield torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+
+
+def test_batches_are_converted_where_that_is_counted(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("")
+    process = ReaderProcess(bytes_of_one_batch, log)
+    try:
+        process.open(floats=True)
+        process.read(AT_ONCE)
+        process.read(replace(AT_ONCE, skipped=1, floats=True))
+    finally:
+        process.close()
+    assert log.read_text() == ".f" + (5 + 4) * "." + "." + 4 * ".f"

@@ -70,7 +70,8 @@ READERS = {
 class Measured:
     """What was found of one reader of one case, a window a round.
 
-    `floats`: of batches in [-1, 1] on the CPU; `plain`: of uint8 ones, as the trainer gets them;
+    `floats`: of batches in [-1, 1] on the CPU (of a bare one: of what it does); `plain`: of uint8
+    ones, as the trainer gets them;
     `stored`: bytes of an image as it is stored; `first`: seconds from opening to the first batch.
     """
 
@@ -149,7 +150,7 @@ def _opened(
         reader.opener, reading_of(reader, case, stock, setting), cores=setting.cores
     )
     try:
-        first = process.open()
+        first = process.open(floats=reader.ours)
     except ReaderFailed as error:
         return Failure(str(error))
     processes[reader.name] = process
@@ -181,12 +182,18 @@ def _read(
     measured = found[name]
     assert isinstance(measured, Measured)
     try:
-        for windows, floats in ((measured.floats, True), (measured.plain, False)):
-            if floats or READERS[name].ours:
-                windows.append(processes[name].read(stretch(setting, floats=floats)))
+        for windows, floats in _wanted(measured, READERS[name]):
+            windows.append(processes[name].read(stretch(setting, floats=floats)))
     except ReaderFailed as error:
         found[name] = Failure(str(error))
         processes.pop(name).close()
+
+
+def _wanted(measured: Measured, reader: Reader) -> list[tuple[list[Window], bool]]:
+    """Lists of windows of a round, and whether batches must be converted to floats for them."""
+    if reader.ours:
+        return [(measured.floats, True), (measured.plain, False)]
+    return [(measured.floats, False)]
 
 
 def stretch(setting: Setting, *, floats: bool) -> Stretch:

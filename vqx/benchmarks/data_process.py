@@ -45,7 +45,7 @@ class Window:
 class Stretch:
     """How long to read: `seconds` and `batches` at least, in whole rounds of `workers` batches.
 
-    `skipped` batches are read before, more than may lie ready. `floats`: convert uint8 ones.
+    `skipped` batches are read before, more than may lie ready. `floats`: convert them to floats.
     """
 
     seconds: float
@@ -75,9 +75,9 @@ class ReaderProcess:
         self._process.start()
         theirs.close()
 
-    def open(self, *, limit: float = 300.0) -> float:
-        """Open the reader; seconds to its first batch as floats, imports apart."""
-        seconds = self._ask("open", limit)
+    def open(self, *, floats: bool, limit: float = 300.0) -> float:
+        """Open the reader; seconds to its first batch, imports apart; `floats` as of Stretch."""
+        seconds = self._ask(floats, limit)
         assert isinstance(seconds, float)
         return seconds
 
@@ -164,7 +164,9 @@ class _Server:
         self._batches = self._opener(*self._arguments)
         next(self._batches)
         start = time.perf_counter()
-        _floats(next(self._batches))
+        batch = next(self._batches)
+        if request:
+            _convert(batch)
         seconds = time.perf_counter() - start
         _rest()
         return seconds
@@ -184,7 +186,7 @@ class _Server:
         while seconds < stretch.seconds or number < stretch.batches or number % stretch.workers:
             batch = next(batches)
             if stretch.floats:
-                _floats(batch)
+                _convert(batch)
             images, number = images + len(batch), number + 1
             seconds = time.perf_counter() - start
         window = Window(images, seconds, processor_seconds() - busy)
@@ -192,12 +194,20 @@ class _Server:
         return window
 
 
-def _floats(batch: Any) -> Any:
-    """`batch` as the model sees it."""
-    from vqx.benchmarks.data_readers import is_uint8
-    from vqx.training.step import to_float
+def _convert(batch: Any) -> None:
+    """To floats in one thread, as the baseline's workers do.
 
-    return to_float(batch) if is_uint8(batch) else batch
+    With more, a loader's own workers keep them from meeting: on two cores that are busy with two
+    workers each operation would wait for its turn several times.
+    """
+    import torch
+
+    from vqx.training import step
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    step.to_float(batch)
+    torch.set_num_threads(threads)
 
 
 def _rest() -> None:

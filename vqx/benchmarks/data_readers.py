@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 ENDLESS = 10_000  # epochs of the baseline and the peer: no border between epochs is measured
@@ -137,8 +136,3 @@ def copy(reading: Reading) -> Batches:
         order = torch.tensor(_permutation(reading.images, epoch))
         for indices in order.split(reading.batch):
             yield torch.index_select(pixels, 0, indices, out=batch[: len(indices)])
-
-
-def is_uint8(batch: Any) -> bool:
-    """Whether `batch` is images that the trainer still has to convert."""
-    return isinstance(batch, Tensor) and batch.dtype == torch.uint8

@@ -42,8 +42,8 @@ WANTED = {
 }
 _LEGEND = (
     ("images/s", "shuffled, cropped at random, mirrored, as float32 in [-1, 1] on the CPU: ours "
-     "make uint8, whose conversion in the main process is counted here so that all end alike. "
-     "Median of the rounds; all files are in the page cache"),
+     "make uint8, whose conversion in the main process (one thread) is counted here so that all "
+     "end alike. Median of the rounds; all files are in the page cache"),
     ("x baseline", f"median of ratios within a round to {BASELINE}: torchvision's ImageFolder, "
      "RandomCrop (not at 32 px), RandomHorizontalFlip, ToTensor, Normalize in a DataLoader with as "
      "many workers; behind it what is wanted"),
