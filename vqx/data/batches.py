@@ -11,6 +11,7 @@ from itertools import count, islice
 import torch
 from torch import Tensor
 
+from vqx.data.device_copies import on_device
 from vqx.data.image_set import Data, Views
 from vqx.data.order import Order, draw_views
 from vqx.errors import ConfigError
@@ -63,12 +64,15 @@ def _training_views(
 def _training_steps(
     data: Data, views: Iterator[Views], micro_batches: int, device: torch.device
 ) -> Generator[list[Tensor], None, None]:
-    with closing(data.train.read(views, workers=data.workers)) as images:
+    with (
+        closing(data.train.read(views, workers=data.workers)) as read,
+        closing(on_device(read, device, ahead=micro_batches + 1)) as images,
+    ):
         while True:
             # A training set replaces what it cannot read, so no batch is missing.
             step = [batch for batch in islice(images, micro_batches) if batch is not None]
             assert len(step) == micro_batches
-            yield [to_device(batch, device) for batch in step]
+            yield step
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,13 @@ class EvaluationBatches:
     def __iter__(self) -> Generator[Tensor, None, None]:
         indices = torch.arange(len(self.data.evaluation)).tensor_split(self.world_size)[self.rank]
         views = (Views(part) for part in indices.split(self.batch_size) if len(part))
-        with closing(self.data.evaluation.read(views, workers=self.data.workers)) as images:
+        with (
+            closing(self.data.evaluation.read(views, workers=self.data.workers)) as read,
+            closing(on_device(read, self.device)) as images,
+        ):
             for batch in images:
                 if batch is not None:
-                    yield to_device(batch, self.device)
+                    yield batch
 
 
 def evaluation_batches(

@@ -73,7 +73,8 @@ class Data:
     """A data set as a run uses it: two image sets of one shape, and how training looks at them.
 
     `flip`: mirror half of the training images; `random_crop`: cut the window at random instead of
-    at the centre; `shuffle`: a new order each epoch; `workers`: reading processes of each rank.
+    at the centre; `shuffle`: a new order each epoch; `workers`: reading processes, or
+    threads, of each rank; `loader`: which reads the images, and why if that was chosen.
     """
 
     train: ImageSet

@@ -9,16 +9,18 @@ from typing import TypeVar
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-AHEAD = 2  # requests in the works for each thread
-
 
 def read_ahead(
-    read: Callable[[Request], Answer], requests: Iterable[Request], *, threads: int
+    read: Callable[[Request], Answer],
+    requests: Iterable[Request],
+    *,
+    threads: int,
+    ahead: int = 2,
 ) -> Generator[Answer, None, None]:
     """`read(request)` for each request, in order, computed ahead by `threads` threads.
 
     0 threads compute in the caller's, when asked. Requests are drawn in the caller's thread, at
-    most AHEAD a thread before they are wanted. What `read` raises is raised in its turn. Closing
+    most `ahead` a thread before they are wanted. What `read` raises is raised in its turn. Closing
     the generator ends the threads; at the end of the process they finish what they have begun.
     """
     if not threads:
@@ -28,7 +30,7 @@ def read_ahead(
     waiting: deque[Future[Answer]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="vqx-read")
     try:
-        for request in islice(coming, threads * AHEAD):
+        for request in islice(coming, threads * ahead):
             waiting.append(pool.submit(read, request))
         while waiting:
             answer = waiting.popleft().result()

@@ -33,6 +33,7 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
             f"{folder.path} was stopped at step {state.step}, in its {plan.pretraining_steps} "
             "steps of pretraining: it has no codes yet; the training command goes on from there"
         )
+    print(f"data loader: {experiment.data.loader}")
     for metric, reason in experiment.missing.items():
         print(f"{metric} is left out: {reason}")
     evaluation = evaluate(

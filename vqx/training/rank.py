@@ -192,7 +192,8 @@ def _announce(
         f"{folder.path}\n{start}: {plan.steps} steps of {experiment.settings.batch_size} images, "
         f"{parameters / 1e6:.2f} M parameters, {len(data.train)} training and "
         f"{len(data.evaluation)} evaluation images ({data.name}, {data.image_size} px), "
-        f"{world.size} x {world.device.type}\nloss: {experiment.losses.describe()}"
+        f"{world.size} x {world.device.type}\ndata loader: {data.loader}\n"
+        f"loss: {experiment.losses.describe()}"
     )
     for metric, reason in experiment.missing.items():
         print(f"{metric} will be left out: {reason}")

@@ -45,6 +45,7 @@ def result_of(
         "data": {
             "name": data.name,
             "split": data.evaluation.split,
+            "loader": data.loader,
             "description": data.evaluation.description,
             "images": evaluation.images,
             "tokens": evaluation.tokens,
