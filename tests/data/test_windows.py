@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqx.data.windows import cut_windows, mirror, window_start
+from vqx.data.windows import cut_ragged_windows, cut_windows, mirror, window_start
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -22,6 +22,38 @@ def test_windows_equal_a_loop(size, room, channels, seed):
     for row, (index, (down, right)) in enumerate(zip(indices, position.tolist(), strict=True)):
         top, left = int(down * (room + 1)), int(right * (room + 1))
         assert torch.equal(got[row], images[index, :, top : top + size, left : left + size])
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=5),
+    st.sampled_from([1, 3]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_windows_of_ragged_images_equal_a_loop(size, rooms, channels, central, seed):
+    images = [noise(channels, size + down, size + right) for down, right in rooms]
+    places = torch.tensor([0, *(image.numel() for image in images)]).cumsum(0)
+    generator = torch.Generator().manual_seed(seed)
+    indices = torch.randint(len(images), (7,), generator=generator)
+    position = torch.rand(7, 2, generator=generator, dtype=torch.float64)
+    height, width = (torch.tensor([image.shape[axis] for image in images]) for axis in (1, 2))
+    got = cut_ragged_windows(
+        torch.cat([image.flatten() for image in images]),
+        offset=places[indices],
+        height=height[indices],
+        width=width[indices],
+        position=None if central else position,
+        channels=channels,
+        size=size,
+    )
+    for row, (index, (down, right)) in enumerate(zip(indices, position.tolist(), strict=True)):
+        top, left = (
+            int(p * (room + 1)) for p, room in zip((down, right), rooms[index], strict=True)
+        )
+        if central:
+            top, left = (room // 2 for room in rooms[index])
+        assert torch.equal(got[row], images[index][:, top : top + size, left : left + size])
 
 
 def test_without_positions_the_centre():
