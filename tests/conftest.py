@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -33,6 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         os.environ[SESSION] = str(os.getpid())
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs ffcv where it is not installed; looked for without importing it."""
+    if item.get_closest_marker("ffcv") and importlib.util.find_spec("ffcv") is None:
+        pytest.skip("ffcv is not installed: tools/install-ffcv.sh installs it")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

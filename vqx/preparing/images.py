@@ -135,8 +135,8 @@ def _counts(words: Words, manifest: "Manifest") -> Iterator[str]:
     unreadable = [one for split in manifest.splits.values() for one in split.unreadable]
     if unreadable:
         yield (
-            f"  {len(unreadable):,} unreadable images were left out, the first is "
-            f"{unreadable[0].name} ({unreadable[0].reason}); all with their reasons are in "
+            f"  unreadable and left out: {len(unreadable):,}, the first is {unreadable[0].name} "
+            f"({unreadable[0].reason}); all with their reasons are in "
             f"{words.out / 'manifest.json'}"
         )
 
