@@ -13,6 +13,7 @@ from tests.data.files import noise
 Colour = tuple[int, ...]
 SIDE = 8  # short side of all readable ones
 BLUE = (0, 0, 250)
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n%%EOF\n"
 
 
 def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
@@ -96,7 +97,7 @@ def with_profile() -> bytes:
 def damaged_exif() -> bytes:
     """A png with an EXIF text that is none."""
     info = PngImagePlugin.PngInfo()
-    info.add_text("Raw profile type exif", "damaged")
+    info.add_text("Raw profile type exif", "\nexif\n2\nno hexadecimal digits")
     return flat("RGB", (9, 8, 7), pnginfo=info)
 
 
@@ -185,5 +186,5 @@ def _odd_files() -> list[Odd]:
         unreadable("jpeg without its last bytes", photo("JPEG")[:-2], "truncated"),
         unreadable("zero bytes", b"", "the file is empty"),
         unreadable("text", b"hello there, this is text", "begins with b'hello there,'"),
-        unreadable("PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n", "begins with b'%!PS-Adobe-3'"),
+        unreadable("PostScript", EPS, "begins with b'%!PS-Adobe-3'"),
     ]

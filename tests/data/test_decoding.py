@@ -59,10 +59,10 @@ def test_palettes_become_their_colours(tmp_path):
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
-    values = np.array([[0, 257, 128 * 257, 65535, 300]], np.uint16)
+    values = np.array([[0, 257, 128 * 257, 65535, 300, 255]], np.uint16)
     path = save(tmp_path / "a.png", Image.fromarray(values))
-    assert pixels(path, 1).tolist() == [[0, 1, 128, 255, 1]]
-    assert pixels(path, 3)[0, :, 2].tolist() == [0, 1, 128, 255, 1]
+    assert pixels(path, 1).tolist() == [[0, 1, 128, 255, 1, 1]]
+    assert pixels(path, 3)[0, :, 2].tolist() == [0, 1, 128, 255, 1, 1]
 
 
 def test_black_and_white_and_cmyk(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.data.files import touch
 from vqx.data.listing import hashed_fraction, image_names, printable
+from vqx.errors import DataError
 
 
 def test_images_are_found_nested_in_any_case_sorted_and_nothing_else(tmp_path):
@@ -28,6 +29,22 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "up").symlink_to(tmp_path / "root")
     assert image_names(tmp_path / "root") == ["link/x.png", "y.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_not_a_smaller_set(tmp_path, monkeypatch):
+    touch(tmp_path, "a/x.png", "b/y.png")
+    scan = os.scandir
+
+    def scan_all_but_b(folder):
+        if os.fspath(folder).endswith("b"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scan_all_but_b)
+    with pytest.raises(
+        DataError, match=r"b cannot be listed \(Permission denied\): make it readable"
+    ):
+        image_names(tmp_path)
 
 
 def test_names_of_any_bytes_can_be_printed(tmp_path):

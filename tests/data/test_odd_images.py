@@ -32,12 +32,13 @@ def test_each_kind_is_read_as_it_is_meant_or_refused_in_one_line(odd, capfd):
     else:
         assert reason is None
         assert min(pixels.shape[:2]) == SIDE
-        assert pixels[0, 0] == pytest.approx(odd.corners[0], abs=2)
-        assert pixels[0, -1] == pytest.approx(odd.corners[1], abs=2)
+        lossy = odd.content.startswith(b"\xff\xd8")  # JPEG
+        assert pixels[0, 0] == pytest.approx(odd.corners[0], abs=2 * lossy)
+        assert pixels[0, -1] == pytest.approx(odd.corners[1], abs=2 * lossy)
 
 
 @pytest.mark.parametrize(
-    "odd", [odd for odd in odd_images() if odd.corners][::3], ids=lambda odd: odd.kind
+    "odd", [odd for odd in odd_images() if odd.corners], ids=lambda odd: odd.kind
 )
 def test_one_channel_is_the_grey_of_three(odd):
     grey = Recipe(1, SIDE).pixels(io.BytesIO(odd.content))

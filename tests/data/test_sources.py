@@ -59,6 +59,10 @@ def test_the_fingerprint_follows_names_sizes_and_times_not_the_place(tmp_path):
     first = fingerprint(tmp_path / "a", "x.png", "y.png")
     assert fingerprint(tmp_path / "b", "x.png", "y.png") == first
     assert fingerprint(tmp_path / "a", "x.png") != first
+    (tmp_path / "b" / "y.png").rename(tmp_path / "b" / "z.png")
+    assert fingerprint(tmp_path / "b", "x.png", "z.png") != first
+    (tmp_path / "b" / "z.png").rename(tmp_path / "b" / "y.png")
+    assert fingerprint(tmp_path / "b", "x.png", "y.png") == first
     os.utime(tmp_path / "b" / "y.png", ns=(1, 1))
     assert fingerprint(tmp_path / "b", "x.png", "y.png") != first
     (tmp_path / "a" / "x.png").write_bytes(b"1")
