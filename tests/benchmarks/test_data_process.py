@@ -4,9 +4,11 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,8 +54,11 @@ def damaged():
     raise ValueError("the file is damaged\nand more")
 
 
-def hanging():
-    multiprocessing.Process(target=signal.pause, daemon=True).start()
+def hanging(log=None):
+    process = multiprocessing.Process(target=signal.pause, daemon=True)
+    process.start()
+    if log is not None:
+        log.write_text(str(process.pid))
     signal.pause()
 
 
@@ -89,6 +94,18 @@ def test_a_reader_that_fails_is_told_and_gone(how, told, at):
     assert str(error.value) == told
     assert not process._process.is_alive()
     process.close()  # again, as the benchmark does at its end
+
+
+def test_nothing_is_left_of_a_reader_that_hangs(tmp_path):
+    log = tmp_path / "pid"
+    process = ReaderProcess(partial(failing, partial(hanging, log), at=1))
+    process.open(floats=False)
+    with pytest.raises(ReaderFailed):
+        process.read(AT_ONCE, limit=2)
+    started = Path(f"/proc/{log.read_text()}/stat")
+    with suppress(FileNotFoundError, ProcessLookupError):  # gone, or dead and not yet collected
+        while started.read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
 
 
 def test_a_reader_starts_processes_as_a_user_does_on_the_cores_it_may_use():

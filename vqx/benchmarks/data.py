@@ -5,9 +5,12 @@ import csv
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +18,14 @@ from vqx.benchmarks.progress import show_progress
 from vqx.errors import ConfigError, VqxError
 
 if TYPE_CHECKING:
-    from vqx.benchmarks.data_images import Case
+    from vqx.benchmarks.data_images import Case, Stock
     from vqx.benchmarks.data_measuring import Setting
     from vqx.benchmarks.data_table import Results
     from vqx.reporting.cells import Table
 
 DESCRIPTION = """Images a second of every loader beside torchvision's ImageFolder with PIL in a
 DataLoader, FFCV's own loader, and bare decoding and copying, in alternating rounds; then what
-ImageNet at 256 px on 8 GPUs would ask for, by these figures.
+ImageNet at 256 px on 8 GPUs would ask for, by these figures; with a GPU, how long it waits.
 
   python -m vqx.bench data                            four minutes
   python -m vqx.bench data --only 32 memory           one case, one loader (and the baseline)
@@ -65,11 +68,26 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
     results = Results()
     try:
-        _measure_all(cases, readers, setting, results)
+        with _tidied_up():
+            _measure_all(cases, readers, setting, results)
     finally:  # what is known, also after Ctrl-C
         if results.cases:
             _show(results, setting, arguments.out)
     _complain(results)
+
+
+@contextmanager
+def _tidied_up() -> Iterator[None]:
+    """SIGTERM ends this process as an exception does: with nothing left of files and processes."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _setting(arguments: argparse.Namespace) -> "Setting":
@@ -127,11 +145,35 @@ def _measure_all(
                 results.cases[case] = measure(
                     case, stocks[size], setting, readers, show=show_progress
                 )
+            if 256 in stocks:
+                _measure_gpu(stocks[256], setting, results)
         finally:
             show_progress("")
 
 
+def _measure_gpu(stock: "Stock", setting: "Setting", results: "Results") -> None:
+    """How long a GPU waits for data, where there is one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return
+    from vqx.benchmarks.data_gpu import LOADERS, waiting
+    from vqx.benchmarks.worker import Worker
+
+    worker = Worker(limited=False)
+    call = partial(waiting, workers=setting.workers, rounds=setting.rounds)
+    try:
+        for loader, form in LOADERS.items():
+            show_progress(f"GPU fed by {loader}")
+            results.waiting[loader] = worker(call, stock.prepared[form], loader)
+            worker.close()
+    finally:
+        worker.close()
+
+
 def _show(results: "Results", setting: "Setting", out: Path | None) -> None:
+    import torch
+
     from vqx.benchmarks.data_scale import scale_table
     from vqx.reporting.markdown import render_markdown
     from vqx.reporting.terminal import render_terminal
@@ -141,6 +183,10 @@ def _show(results: "Results", setting: "Setting", out: Path | None) -> None:
     for case, found in results.cases.items():
         if case.name == "256-256" and (scale := scale_table(found, "ImageNet at 256 px on paper")):
             tables.append(scale)
+    if results.waiting:
+        from vqx.benchmarks.data_gpu import waiting_table
+
+        tables.append(waiting_table(results.waiting, torch.cuda.get_device_name()))
     width, bold = shutil.get_terminal_size((160, 24)).columns, sys.stdout.isatty()
     print("\n".join(render_terminal(table, width=width, bold=bold) for table in tables), end="")
     if out is not None:
@@ -177,6 +223,9 @@ def _complain(results: "Results") -> None:
         for case, found in results.cases.items()
         for name, one in found.items()
         if isinstance(one, Failure) and one.reason != MISSING_FFCV
+    ]
+    failed += [
+        f"GPU fed by {name}" for name, one in results.waiting.items() if isinstance(one, Failure)
     ]
     if failed:
         raise VqxError(f"failed: {'; '.join(failed)}; the notes of their rows say why")

@@ -13,7 +13,7 @@ from vqx.benchmarks.data_readers import Reading, baseline, copy, decode, ours
 from vqx.benchmarks.worker import Failure
 
 BASELINE, DECODE, COPY = "ImageFolder, PIL", "bare decode", "bare copy"
-MISSING_FFCV = "ffcv is not installed: sh tools/install-ffcv.sh, pip install 'vqx[ffcv]'"
+MISSING_FFCV = "ffcv is not installed: run tools/install-ffcv.sh"
 
 
 @dataclass(frozen=True, slots=True)

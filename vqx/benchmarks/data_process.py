@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -94,8 +95,13 @@ class ReaderProcess:
     def _end(self, *, patience: float) -> None:
         self._connection.close()
         self._process.join(timeout=patience)
+        pid = self._process.pid
+        left = _descendants(pid) if pid is not None and self._process.is_alive() else []
         self._process.kill()
         self._process.join()
+        for orphan in left:  # what a killed reader has started does not end with it
+            with suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
 
     def _ask(self, request: object, limit: float) -> object:
         try:

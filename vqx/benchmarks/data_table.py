@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from vqx.benchmarks.data_images import Case, Stock
 from vqx.benchmarks.data_measuring import (
@@ -59,10 +60,11 @@ _LEGEND = (
 
 @dataclass(slots=True)
 class Results:
-    """Figures by case, in order."""
+    """Figures by case, in order; `waiting`: by loader, what vqx.benchmarks.data_gpu has found."""
 
     cases: dict[Case, dict[str, Found]] = field(default_factory=dict)
     stocks: dict[Case, Stock] = field(default_factory=dict)
+    waiting: dict[str, Any] = field(default_factory=dict)
 
     def table(self, caption: str) -> Table:
         """All of it as a table."""
@@ -76,6 +78,8 @@ class Results:
         wanted, missed = sum("(" in mark for mark in marks), sum("MISS" in mark for mark in marks)
         notes = [Note(about, text) for about, text in _LEGEND]
         notes += [Note(str(case), _stock_text(stock)) for case, stock in self.stocks.items()]
+        if not self.waiting:
+            notes.append(Note("waiting", "how long a GPU waits for data: no GPU, not measured"))
         if wanted:
             notes.append(Note("wanted", f"{missed} of {wanted} figures missed"))
         return Table(caption, HEADER, rows, tuple(notes))
