@@ -1,6 +1,6 @@
 """A prepared folder, or one of .beton files made elsewhere, as two image sets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +12,13 @@ from vqx.data.prepared.beton_images import BetonImages
 from vqx.data.prepared.jpeg import DECODER
 from vqx.data.prepared.manifest import Manifest, PreparedSplit, read_manifest
 from vqx.data.prepared.memmap import pixels_name
-from vqx.data.prepared.pixel_store import open_store, store_of
-from vqx.data.prepared.stored_images import MappedImages, StoredImages
+from vqx.data.prepared.pixel_store import PixelStore, open_store, store_of
+from vqx.data.prepared.stored_images import CopiedImages, StoredImages
 from vqx.data.prepared.stored_sets import StoredSplit
 from vqx.data.recipe import Recipe
 from vqx.errors import ConfigError, DataError
 
+LARGE_WINDOW = 1 << 14  # bytes from which windows are copied one by one, in memory too
 IN_MEMORY_SHARE = 0.5  # of the memory available, that auto takes for images
 _NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _NAMES["valid"] = "validation"
@@ -154,9 +155,17 @@ def _open_memmap(root: Path, about: list[StoredSplit], asked: Asked) -> Opened:
         open_store(root, one.split, channels=one.channels, in_memory=loader == "memory")
         for one in about
     ]
-    kind = StoredImages if loader == "memory" else MappedImages
+    if loader == "memory":
+        return _in_memory(stores, about, why)
+    train, evaluation = (CopiedImages(store, one) for store, one in zip(stores, about, strict=True))
+    return Opened(train, evaluation, f"memmap{why}")
+
+
+def _in_memory(stores: Iterable[PixelStore], about: list[StoredSplit], why: str) -> Opened:
+    small = about[0].channels * about[0].image_size ** 2 < LARGE_WINDOW
+    kind = StoredImages if small else CopiedImages
     train, evaluation = (kind(store, one) for store, one in zip(stores, about, strict=True))
-    return Opened(train, evaluation, f"{loader}{why}")
+    return Opened(train, evaluation, f"memory{why}")
 
 
 def _open_betons(
@@ -179,13 +188,11 @@ def _open_betons(
     loader, why = _in_memory_or("ffcv", needed, asked.loader)
     if loader == "ffcv":
         return Opened(train, evaluation, f"ffcv{why}")
-    first, second = (
-        StoredImages(
-            store_of(file, one.samples(), channels=one.channels, threads=asked.workers), one
-        )
+    stores = (
+        store_of(file, one.samples(), channels=one.channels, threads=asked.workers)
         for file, one in zip(files, about, strict=True)
     )
-    return Opened(first, second, f"memory{why}")
+    return _in_memory(stores, about, why)
 
 
 def _in_memory_or(other: str, needed: int, loader: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Image sets of a pixel store: in memory, cut by tensor operations, or on disk, read by threads.
+"""Image sets of a pixel store: cut by tensor operations in memory, or copied one by one by threads.
 
 Axes: b rows of one read, N images, C channels, H W pixels, T side of equal images.
 """
@@ -20,7 +20,10 @@ from vqx.errors import DataError
 
 
 class StoredImages(ImageSet):
-    """The images of `store`, in memory; read without a loop over images, whatever their sizes."""
+    """The images of `store`, in memory; read without a loop over images, whatever their sizes.
+
+    Fastest for small windows: a large one is a cheap copy, and tensor operations make several.
+    """
 
     def __init__(self, store: PixelStore, about: StoredSplit) -> None:
         about.check_size(store.smallest_side)
@@ -139,8 +142,8 @@ class ThreadedImages(ReaderImages):
         return read_ahead(self.reader.__getitem__, requests, threads=workers)
 
 
-class MappedImages(ThreadedImages):
-    """The images of `store`, on disk: as much of it is in memory as the system has to spare."""
+class CopiedImages(ThreadedImages):
+    """The images of `store`, on disk or in memory, each window copied out of it by itself."""
 
     def __init__(self, store: PixelStore, about: StoredSplit) -> None:
         about.check_size(store.smallest_side)
