@@ -1,6 +1,7 @@
 """Reference features that are kept: equal numbers, half the work, and never another set's."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,18 @@ def test_images_that_changed_under_one_fingerprint_are_refused(
     assert measure(metric(vgg16_file, cache), other, fake)[1] == 2 * len(other)
 
 
+def test_an_evaluation_of_an_unnamed_set_takes_nothing_from_the_one_before(
+    vgg16_file: Path, pair: tuple[Tensor, Tensor], cache: Path
+) -> None:
+    measure(metric(vgg16_file, cache), *pair)
+    frechet = metric(vgg16_file, cache)
+    measure(frechet, *pair)
+    frechet.reset()
+    frechet.update(*pair, NO_CODES)  # not started: of no set that is known
+    assert frechet._features.seen == 21  # type: ignore[union-attr]
+    assert not frechet.reference_is_cached
+
+
 def test_the_order_of_images_does_not_matter(
     vgg16_file: Path, pair: tuple[Tensor, Tensor], cache: Path
 ) -> None:
@@ -258,6 +271,8 @@ def test_ranks_agree_on_what_the_first_of_them_finds(
     assert not (cache / "1").exists()
     again = list(two_ranks(on_ranks, vgg16_file, cache, *pair))
     assert again == [(value, shown // 2) for value, shown in first]
+    shutil.copytree(cache / "0", cache / "1")  # as where all ranks share one
+    assert list(two_ranks(on_ranks, vgg16_file, cache, *pair)) == again
     changed = pair[0].clone()
     changed[-1] += 1  # an image of the second rank: both hear of it
     for answer in two_ranks(refusal, vgg16_file, cache, changed, pair[1]):
