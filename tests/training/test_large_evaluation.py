@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tests.metrics.test_image import NO_CODES
 from tests.pretrained.weights import alexnet_file, vgg16_file
 from tests.training.parts import small_tokenizer
+from tests.training.test_evaluation import Mixture
 from vqx.benchmarks.peak import peak_bytes
 from vqx.data import Data, ImageSet, Views
 from vqx.metrics import CodebookUse, Frechet, ImageErrors, Lpips, Metric
@@ -43,10 +44,19 @@ class Large(ImageSet):
             yield torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
 
+class Named(Large):
+    """One that the cache can know."""
+
+    fingerprint = "drawn from each first index"  # type: ignore[assignment]
+
+
 class Pooled(nn.Module):
     """As wide as VGG16's features, and much faster."""
 
+    seen = 0
+
     def forward(self, images: Tensor) -> list[Tensor]:
+        self.seen += len(images)
         return [images.flatten(1)[:, :512, None, None]]
 
 
@@ -75,6 +85,24 @@ def test_what_is_held_does_not_grow_with_the_images(vgg16_file: Path) -> None:
         assert max(large.seen[1:]) == large.seen[1]
         peaks.append(resident_bytes())
     assert peaks[1] - peaks[0] < 15 * MIB  # as float32 the pixels alone would be 21 MiB
+
+
+def test_a_set_that_was_evaluated_before_costs_half_the_networks_work(
+    vgg16_file: Path, tmp_path: Path
+) -> None:
+    """Through a mixture, which is measured twice: from its codes, and softly."""
+    tokenizer, world = small_tokenizer(Mixture()), World(0, 1, CPU)
+    named = Named(12, lambda: 0)
+    values = []
+    for shown in (36, 24):  # real, hard and soft; then without the real ones
+        frechet = Frechet("vgg16", weights=vgg16_file, cache_dir=tmp_path)
+        frechet._features = Pooled()
+        data = Data(named, named, "large", 3, 32)
+        result = evaluate(tokenizer, data, [CodebookUse(4), frechet], world=world, batch_size=5)
+        assert frechet._features.seen == shown
+        values.append(result.values)
+    assert values[0] == values[1]
+    assert {"fd_vgg16", "soft_fd_vgg16"} <= values[0].keys()
 
 
 @pytest.mark.parametrize("kind", ["image", "lpips", "fd_vgg16"])

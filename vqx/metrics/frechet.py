@@ -183,9 +183,9 @@ class Frechet(Metric):
         self.sums[f"{side}_products"] += features.T @ features
 
     def _extract(self, images: Tensor) -> Tensor:
-        if self._kind is _NETWORKS["vgg16"]:
-            return self._features(to_unit_range(images))[-1].mean((2, 3))
-        return self._features(as_rgb(images))[0]
+        if self._kind.key == "rfid":
+            return self._features(as_rgb(images))[0]
+        return self._features(to_unit_range(images))[-1].mean((2, 3))
 
     def _reference_of(self, images: "ImageSet") -> Reference | None:
         if images.fingerprint is None:
