@@ -18,8 +18,10 @@ from vqx.benchmarks.data_process import (
     ReaderProcess,
     Stretch,
     Window,
+    _Server,
     processor_seconds,
 )
+from vqx.training.step import to_float
 
 AT_ONCE = Stretch(seconds=0.0, batches=3, workers=2, skipped=5, floats=False)
 BATCH = 10
@@ -104,8 +106,12 @@ def test_nothing_is_left_of_a_reader_that_hangs(tmp_path):
         process.read(AT_ONCE, limit=2)
     started = Path(f"/proc/{log.read_text()}/stat")
     with suppress(FileNotFoundError, ProcessLookupError):  # gone, or dead and not yet collected
-        while started.read_text().rpartition(")")[2].split()[0] != "Z":
+        for _ in range(1000):
+            if started.read_text().rpartition(")")[2].split()[0] == "Z":
+                return
             time.sleep(0.01)
+        os.kill(int(log.read_text()), signal.SIGKILL)
+        pytest.fail("it lives")
 
 
 def test_a_reader_starts_processes_as_a_user_does_on_the_cores_it_may_use():
@@ -140,22 +146,26 @@ def test_speed_is_images_by_the_wall_clock():
     assert Window(images=30, seconds=0.5, processor=0.9).speed == 60
 
 
-def bytes_of_one_batch(log):
-    """The same uint8 batch for ever; whether it was converted is seen by a hook in this process."""
-    from vqx.training import step
+def bytes_that_note_their_copying(log):
+    """uint8 batches; each "." is one, each "f" one that was turned into floats."""
 
-    plain = step.to_float
-    step.to_float = lambda images: log.write_text(log.read_text() + "f") and plain(images)
+    class Noted(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, arguments=(), keywords=None):
+            if function is torch.Tensor.copy_:
+                log.write_text(log.read_text() + "f")
+            return super().__torch_function__(function, types, arguments, keywords or {})
+
     yield None
     while True:
         log.write_text(log.read_text() + ".")
-        yield torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+        yield torch.zeros(2, 3, 4, 4, dtype=torch.uint8).as_subclass(Noted)
 
 
 def test_batches_are_converted_where_that_is_counted(tmp_path):
     log = tmp_path / "log"
     log.write_text("")
-    process = ReaderProcess(bytes_of_one_batch, log)
+    process = ReaderProcess(bytes_that_note_their_copying, log)
     try:
         process.open(floats=True)
         process.read(AT_ONCE)
@@ -163,3 +173,11 @@ def test_batches_are_converted_where_that_is_counted(tmp_path):
     finally:
         process.close()
     assert log.read_text() == ".f" + (5 + 4) * "." + "." + 4 * ".f"
+
+
+def test_the_conversion_is_the_trainers():
+    server, threads = _Server(numbered, ()), torch.get_num_threads()
+    for count_of_images in (256, 7):  # the last batch of an epoch may be smaller
+        batch = torch.arange(count_of_images).to(torch.uint8).view(-1, 1, 1, 1)
+        assert torch.equal(server._convert(batch), to_float(batch))
+    assert torch.get_num_threads() == threads

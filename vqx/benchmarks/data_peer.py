@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from vqx.benchmarks.data_readers import ENDLESS, Reading
+from vqx.benchmarks.data_readers import Reading
+
+EPOCH = 1_000_000  # images, each of them many times
 
 
 def peer(reading: Reading) -> Generator[Any, None, None]:
@@ -38,12 +40,13 @@ def peer(reading: Reading) -> Generator[Any, None, None]:
         os_cache=True,
         order=ffcv.OrderOption.RANDOM,
         seed=0,
-        # One long epoch: nothing is lost between epochs.
-        indices=np.tile(np.arange(reading.images), ENDLESS),
+        # Long epochs: nothing is lost between epochs.
+        indices=np.tile(np.arange(reading.images), -(-EPOCH // reading.images)),
         pipelines={"image": pipeline},
     )
-    for (images,) in loader:
-        yield images
+    while True:
+        for (images,) in loader:
+            yield images
 
 
 def _window_decoder(size: int) -> Any:

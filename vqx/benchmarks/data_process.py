@@ -14,11 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vqx.errors import VqxError
 
-PRELOADED = ("torchvision", "vqx.data", "vqx.training.step", "vqx.benchmarks.data_readers")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PRELOADED = ("torchvision", "vqx.data", "vqx.benchmarks.data_readers")
 _QUIET = 0.02  # seconds of processor time in _PAUSE, below which a process has come to rest
 _PAUSE = 0.05
 _RESTLESS = 2.0  # seconds after which it never will
@@ -163,6 +166,7 @@ class _Server:
     def __init__(self, opener: Callable[..., Any], arguments: tuple[object, ...]) -> None:
         self._opener, self._arguments = opener, arguments
         self._batches: Generator[Any, None, None] | None = None
+        self._floats: Tensor | None = None
 
     def __call__(self, request: object) -> object:
         if isinstance(request, Stretch):
@@ -172,7 +176,7 @@ class _Server:
         start = time.perf_counter()
         batch = next(self._batches)
         if request:
-            _convert(batch)
+            self._convert(batch)
         seconds = time.perf_counter() - start
         _rest()
         return seconds
@@ -192,28 +196,29 @@ class _Server:
         while seconds < stretch.seconds or number < stretch.batches or number % stretch.workers:
             batch = next(batches)
             if stretch.floats:
-                _convert(batch)
+                self._convert(batch)
             images, number = images + len(batch), number + 1
             seconds = time.perf_counter() - start
         window = Window(images, seconds, processor_seconds() - busy)
         _rest()
         return window
 
+    def _convert(self, batch: Any) -> "Tensor":
+        """What the trainer's `to_float` makes of it, in one thread, where the last one was.
 
-def _convert(batch: Any) -> None:
-    """To floats in one thread, as the baseline's workers do.
+        One thread, as in the baseline's workers: on cores that are busy with a loader's workers
+        several would wait for each other. One place, as ffcv.Loader's: pages mapped anew for each
+        batch take longer than the conversion, and a GPU does not map any.
+        """
+        import torch
 
-    With more, a loader's own workers keep them from meeting: on two cores that are busy with two
-    workers each operation would wait for its turn several times.
-    """
-    import torch
-
-    from vqx.training import step
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    step.to_float(batch)
-    torch.set_num_threads(threads)
+        if self._floats is None or self._floats.shape != batch.shape:
+            self._floats = torch.empty(batch.shape)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        self._floats.copy_(batch).div_(127.5).sub_(1)
+        torch.set_num_threads(threads)
+        return self._floats
 
 
 def _rest() -> None:

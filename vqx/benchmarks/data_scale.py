@@ -61,7 +61,7 @@ def _texts(measured: Measured) -> list[str]:
 
 def _remark(name: str) -> str:
     if name == "memory":
-        return "all of it in memory; the disk is read once"
+        return "all of it in the memory of each process"
     if name == BASELINE:
         return "floats made by the workers"
     return "files of 256 px" if READERS[name].form == "files" else ""

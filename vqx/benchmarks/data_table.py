@@ -43,15 +43,15 @@ WANTED = {
 }
 _LEGEND = (
     ("images/s", "shuffled, cropped at random, mirrored, as float32 in [-1, 1] on the CPU: ours "
-     "make uint8, whose conversion in the main process (one thread) is counted here so that all "
-     "end alike. Median of the rounds; all files are in the page cache"),
+     "make uint8, whose conversion in the main process (one thread, one buffer) is counted here so "
+     "that all end alike. Median of the rounds; all files are in the page cache"),
     ("x baseline", f"median of ratios within a round to {BASELINE}: torchvision's ImageFolder, "
      "RandomCrop (not at 32 px), RandomHorizontalFlip, ToTensor, Normalize in a DataLoader with as "
      "many workers; behind it what is wanted"),
     ("uint8/s", "without that conversion: what the trainer gets, which converts on its device"),
     ("% of bare", f"of {DECODE} (the same files, from memory, in as many processes, libjpeg-turbo "
-     f"or libpng, pixels dropped) or of {COPY} (whole windows gathered into one buffer); ours "
-     "before the conversion. More than 100 for jpg: other files or fewer pixels are decoded"),
+     f"or libpng, pixels dropped) or of {COPY} (windows gathered by one thread into one buffer); "
+     "ours before the conversion. More than 100 for jpg: other files or fewer pixels are decoded"),
     ("CPU ms", "processor time an image of all threads and processes, ours before the conversion"),
     ("MB/s", "stored bytes of the images shown a second"),
     ("first batch", "once, from opening to the first floats, imports apart; ffcv.Loader compiles"),
