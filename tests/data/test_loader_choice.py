@@ -14,7 +14,7 @@ from vqx.data import cached_store, folder, loaders
 from vqx.data.image_folder import FolderImages
 from vqx.data.prepared import opening
 from vqx.data.prepared.beton_images import BetonImages
-from vqx.data.prepared.stored_images import CopiedImages, StoredImages
+from vqx.data.prepared.stored_images import MappedImages, StoredImages
 from vqx.errors import ConfigError, DataError, VqxError
 
 OPTIONS = {"image_size": 6, "load_size": 8, "workers": 0}
@@ -40,10 +40,10 @@ def opened(place, what, **options):
         ("images", "auto", StoredImages, "memory (auto: about "),
         ("images", "folder", FolderImages, "folder"),
         ("images", "memory", StoredImages, "memory"),
-        ("images", "memmap", CopiedImages, "memmap"),
+        ("images", "memmap", MappedImages, "memmap"),
         ("memmap", "auto", StoredImages, "memory (auto: "),
         ("memmap", "memory", StoredImages, "memory"),
-        ("memmap", "memmap", CopiedImages, "memmap"),
+        ("memmap", "memmap", MappedImages, "memmap"),
         ("betons", "auto", StoredImages, "memory (auto: "),
         ("betons", "memory", StoredImages, "memory"),
         ("betons", "ffcv", BetonImages, "ffcv"),
@@ -57,21 +57,11 @@ def test_each_loader_reads_what_it_is_for(what, loader, kind, said, place):
     assert "\n" not in data.loader
 
 
-@pytest.mark.parametrize("what", ["images", "betons"])
-def test_large_windows_in_memory_are_copied_and_the_same(what, place, monkeypatch):
-    small = opened(place, what, loader="memory")
-    monkeypatch.setattr(opening, "LARGE_WINDOW", 3 * 6 * 6)
-    large = opened(place, what, loader="memory", workers=2)
-    assert isinstance(large.train, CopiedImages)
-    for batch, same in zip(steps(small, 5), steps(large, 5), strict=True):
-        assert np.array_equal(batch, same)
-
-
 @pytest.mark.parametrize(
     ("what", "kind", "said"),
     [
         ("images", FolderImages, r"folder \(auto: about .* more than .*vqx\.prepare"),
-        ("memmap", CopiedImages, r"memmap \(auto: .* more than"),
+        ("memmap", MappedImages, r"memmap \(auto: .* more than"),
         ("betons", BetonImages, r"ffcv \(auto: .* more than"),
     ],
 )

@@ -10,7 +10,7 @@ from functools import cached_property
 from torch import Tensor
 
 from vqx.data.image_set import ImageSet, Views
-from vqx.data.windows import cut_windows, mirror
+from vqx.data.windows import cut_equal_windows
 from vqx.errors import DataError
 
 
@@ -56,8 +56,9 @@ class TensorImages(ImageSet):
             yield self._take(view)
 
     def _take(self, view: Views) -> Tensor:
-        batch = cut_windows(self.images, view.indices, view.position, self.image_size)
-        batch = mirror(batch, view.flip)
+        batch = cut_equal_windows(
+            self.images, view.indices, view.position, view.flip, self.image_size
+        )
         if batch.shape[1] == self.channels:
             return batch
         return batch.expand(-1, self.channels, -1, -1).contiguous()

@@ -13,12 +13,11 @@ from vqx.data.prepared.jpeg import DECODER
 from vqx.data.prepared.manifest import Manifest, PreparedSplit, read_manifest
 from vqx.data.prepared.memmap import pixels_name
 from vqx.data.prepared.pixel_store import PixelStore, open_store, store_of
-from vqx.data.prepared.stored_images import CopiedImages, StoredImages
+from vqx.data.prepared.stored_images import MappedImages, StoredImages
 from vqx.data.prepared.stored_sets import StoredSplit
 from vqx.data.recipe import Recipe
 from vqx.errors import ConfigError, DataError
 
-LARGE_WINDOW = 1 << 14  # bytes from which windows are copied one by one, in memory too
 IN_MEMORY_SHARE = 0.5  # of the memory available, that auto takes for images
 _NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _NAMES["valid"] = "validation"
@@ -157,14 +156,12 @@ def _open_memmap(root: Path, about: list[StoredSplit], asked: Asked) -> Opened:
     ]
     if loader == "memory":
         return _in_memory(stores, about, why)
-    train, evaluation = (CopiedImages(store, one) for store, one in zip(stores, about, strict=True))
+    train, evaluation = (MappedImages(store, one) for store, one in zip(stores, about, strict=True))
     return Opened(train, evaluation, f"memmap{why}")
 
 
 def _in_memory(stores: Iterable[PixelStore], about: list[StoredSplit], why: str) -> Opened:
-    small = about[0].channels * about[0].image_size ** 2 < LARGE_WINDOW
-    kind = StoredImages if small else CopiedImages
-    train, evaluation = (kind(store, one) for store, one in zip(stores, about, strict=True))
+    train, evaluation = (StoredImages(store, one) for store, one in zip(stores, about, strict=True))
     return Opened(train, evaluation, f"memory{why}")
 
 

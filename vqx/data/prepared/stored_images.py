@@ -1,4 +1,4 @@
-"""Image sets of a pixel store: cut by tensor operations in memory, or copied one by one by threads.
+"""Image sets of a pixel store, in memory or on disk.
 
 Axes: b rows of one read, N images, C channels, H W pixels, T side of equal images.
 """
@@ -15,15 +15,12 @@ from vqx.data.prepared.pixel_store import PixelStore
 from vqx.data.prepared.stored_sets import StoredSplit
 from vqx.data.reader import Answer, Broken, Position, Reader, ReaderImages, Request, cut
 from vqx.data.reading_ahead import read_ahead
-from vqx.data.windows import cut_ragged_windows, cut_windows, mirror
+from vqx.data.windows import cut_equal_windows, cut_windows
 from vqx.errors import DataError
 
 
 class StoredImages(ImageSet):
-    """The images of `store`, in memory; read without a loop over images, whatever their sizes.
-
-    Fastest for small windows: a large one is a cheap copy, and tensor operations make several.
-    """
+    """The images of `store`, in memory: cutting them takes no workers."""
 
     def __init__(self, store: PixelStore, about: StoredSplit) -> None:
         about.check_size(store.smallest_side)
@@ -31,12 +28,11 @@ class StoredImages(ImageSet):
         self.channels, self.image_size = about.channels, about.image_size
         self._about = about
         self._left_out: set[str] = set()
-        self._pixels = torch.from_numpy(store.pixels)
-        self._index = {
-            key: torch.from_numpy(store.index[key].astype(np.int64))
-            for key in ("offset", "height", "width")
-        }
-        self._equal = _equal_images(store, self._pixels)
+        self._store = store
+        self._height, self._width = (
+            torch.from_numpy(store.index[side].astype(np.int64)) for side in ("height", "width")
+        )
+        self._equal = _equal_images(store)
 
     def __len__(self) -> int:
         return self._about.images
@@ -60,15 +56,14 @@ class StoredImages(ImageSet):
             yield self._take(readable) if len(readable.indices) else None
 
     def _take(self, view: Views) -> Tensor:
-        size = self.image_size
+        rows, size = view.indices, self.image_size
         if self._equal is not None:
-            batch = cut_windows(self._equal, view.indices, view.position, size)
-        else:
-            place = {key: values[view.indices] for key, values in self._index.items()}
-            batch = cut_ragged_windows(
-                self._pixels, position=view.position, channels=self.channels, size=size, **place
-            )
-        return mirror(batch, view.flip)
+            return cut_equal_windows(self._equal, rows, view.position, view.flip, size)
+        height, width = self._height[rows], self._width[rows]
+        images = (self._store.image(row).transpose(2, 0, 1) for row in rows.tolist())
+        return cut_windows(
+            images, height, width, view.position, view.flip, channels=self.channels, size=size
+        )
 
     def _readable(self, view: Views) -> Views:
         """`view` with unreadable images replaced or left out; their names are kept."""
@@ -89,13 +84,13 @@ class StoredImages(ImageSet):
         return Views(torch.tensor(indices, dtype=torch.int64)[kept], position, flip)
 
 
-def _equal_images(store: PixelStore, pixels: Tensor) -> Tensor | None:
+def _equal_images(store: PixelStore) -> Tensor | None:
     """The images as (N, C, T, T) if they are squares of one size and all there, else None."""
     side, count = int(store.index["height"][0]), len(store.index)
     sides = (store.index["height"] == side).all() and (store.index["width"] == side).all()
-    if not (side and sides) or len(pixels) != count * store.channels * side * side:
+    if not (side and sides) or len(store.pixels) != count * store.channels * side * side:
         return None
-    return pixels.view(count, store.channels, side, side)
+    return torch.from_numpy(store.pixels).view(count, store.channels, side, side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +137,8 @@ class ThreadedImages(ReaderImages):
         return read_ahead(self.reader.__getitem__, requests, threads=workers)
 
 
-class CopiedImages(ThreadedImages):
-    """The images of `store`, on disk or in memory, each window copied out of it by itself."""
+class MappedImages(ThreadedImages):
+    """The images of `store`, on disk: as much of it is in memory as the system has to spare."""
 
     def __init__(self, store: PixelStore, about: StoredSplit) -> None:
         about.check_size(store.smallest_side)
