@@ -69,12 +69,13 @@ class Fault:
     """Ends this process, or the disk, at the operation number `at` on files being written.
 
     `kind` torn: SIGKILL in the middle of a write, or before another operation; power: SIGKILL
-    before it, and the files lose what was not synchronized; full: writes fail from there on.
+    before it, and what was not synchronized is zeros; full: writes fail from there on.
     """
 
     def __init__(self, kind: str, at: int) -> None:
         self.kind, self.at, self.count = kind, at, 0
-        self._synced: dict[int, int] = {}
+        self._synced: dict[int, int] = {}  # bytes by inode
+        self._folders: set[Path] = set()
 
     def install(self) -> None:
         """Watch the functions that write, of this process for good."""
@@ -84,14 +85,22 @@ class Fault:
     def _watched(self, name: str, function: Callable) -> Callable:
         def call(*arguments):
             self.count += 1
+            if name in ("pwrite", "write", "ftruncate"):
+                self._note(arguments[0], synced=False)
             if self.count >= self.at:
                 self._strike(name, function, arguments)
             answer = function(*arguments)
             if name == "fsync":
-                self._synced[arguments[0]] = os.fstat(arguments[0]).st_size
+                self._note(arguments[0], synced=True)
             return answer
 
         return call
+
+    def _note(self, descriptor: int, *, synced: bool) -> None:
+        state = os.fstat(descriptor)
+        self._folders.add(Path(f"/proc/self/fd/{descriptor}").readlink().parent)
+        if synced or state.st_ino not in self._synced:
+            self._synced[state.st_ino] = state.st_size
 
     def _strike(self, name: str, function: Callable, arguments: tuple) -> None:
         if self.kind == "full":
@@ -102,9 +111,12 @@ class Fault:
             descriptor, content, *rest = arguments
             function(descriptor, content[: len(content) // 2], *rest)
         if self.kind == "power":
-            for descriptor, size in self._synced.items():
-                if os.fstat(descriptor).st_size > size:
-                    os.truncate(descriptor, size)
+            for path in [path for folder in self._folders for path in folder.iterdir()]:
+                state = path.stat()
+                synced = self._synced.get(state.st_ino, state.st_size)
+                if path.is_file() and state.st_size > synced:
+                    os.truncate(path, synced)  # of the content, not of the length
+                    os.truncate(path, state.st_size)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

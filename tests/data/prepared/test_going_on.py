@@ -1,6 +1,7 @@
 """A preparation ended at any moment goes on to the same bytes as an unbroken one."""
 
 import resource
+from contextlib import closing
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.data.files import write_image
 from tests.data.prepared.preparing import Fault, contents, prepare, struck, write_source
 from vqx.data.prepared import beton_writer, split_writer
 from vqx.data.prepared.folder_lock import FolderLock
+from vqx.data.prepared.journal import JOURNAL, Journal
 from vqx.data.prepared.manifest import Storage, read_manifest
 from vqx.data.recipe import Recipe
 from vqx.errors import DataError
@@ -130,6 +132,30 @@ def test_a_finished_folder_is_left_as_it_is(source, tmp_path):
         with pytest.raises(DataError, match=r"is prepared otherwise .*there, .* asked for"):
             prepare(source, folder, **options)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+
+
+def test_a_finished_folder_is_not_that_of_changed_images(tmp_path):
+    source = write_source(tmp_path / "source")
+    prepare(source, tmp_path / "out")
+    write_image(source / "validation/01.png", height=9, width=9, seed=99)
+    with pytest.raises(DataError, match="the validation images have other names, sizes or times"):
+        prepare(source, tmp_path / "out")
+    write_image(source / "validation/77.png")
+    with pytest.raises(DataError, match="4 validation images there, 5 asked for"):
+        prepare(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("end", ["", ', "unread', ', "unreadable": []}', "\0\0\0"])
+def test_a_torn_line_of_the_journal_does_not_count(tmp_path, end):
+    identity = {"recipe": 1}
+    with closing(Journal(tmp_path, identity)) as journal:
+        journal.checkpoint("train", images=3, position=9, unreadable=[])
+    with (tmp_path / JOURNAL).open("a") as file:
+        file.write('{"split": "train", "images": 5, "position": 11' + end)
+    for images in (3, 4):
+        with closing(Journal(tmp_path, identity)) as journal:
+            assert journal.of("train").images == images
+            journal.checkpoint("train", images=images + 1, position=9, unreadable=[])
 
 
 def test_files_of_others_are_not_overwritten(source, tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.data.prepared.preparing import RECIPE, contents, pixels_of, prepare, write_source
 from vqx.data.layouts import find_sources
+from vqx.data.prepared import beton_writer
 from vqx.data.prepared.beton import ALLOCATION, FIELD, HEADER, JPG, METADATA, PAGE_SIZE, RAW
 from vqx.data.prepared.beton_writer import BetonWriter, page_size
 from vqx.data.prepared.encoding import drawn
@@ -63,6 +64,15 @@ def test_raw_betons_hold_the_pixels(source, tmp_path, channels):
         assert {mode for mode, _ in stored} == {RAW}
         for (_, pixels), image in zip(stored, wanted, strict=True):
             assert np.array_equal(pixels, image)
+
+
+def test_pages_grow_with_the_largest_image(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(beton_writer, "PAGE_SIZE", 1 << 9)
+    recipe = Recipe(3, 14)  # up to 900 bytes and more
+    prepare(source, tmp_path, recipe=recipe)
+    wanted = pixels_of(source, "train", recipe)
+    stored = samples(tmp_path / "train.beton")
+    assert all(np.array_equal(a, b) for (_, a), b in zip(stored, wanted, strict=True))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

