@@ -51,13 +51,13 @@ def test_grey_counts_as_rgb(alexnet_file: Path) -> None:
 
 
 def test_the_stamp_names_net_weights_and_count(alexnet_file: Path) -> None:
-    from vqx.pretrained import sha256_of
+    from vqx.pretrained import weights_digest
 
     metric = Lpips(weights=alexnet_file)
     metric.update(*noisy_pair((2, 3, 32, 32)), NO_CODES)
     stamp = metric.compute()["lpips"].stamp
     assert stamp == (
-        f"alex v0.1, weights {sha256_of(alexnet_file)[:8]}; [-1, 1] after rounding to uint8; "
+        f"alex v0.1, weights {weights_digest(alexnet_file)[:8]}; [-1, 1] after rounding to uint8; "
         "per image, then mean; 2 images"
     )
 
