@@ -105,6 +105,15 @@ def test_what_does_not_fit_is_one_line_that_names_the_remedy(what, options, mess
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("format", ["ffcv", "memmap"])
+def test_images_that_could_not_be_prepared_stop_a_run_that_skips_none(format, tmp_path):
+    root = write_tree(tmp_path / "images")
+    prepared(root, tmp_path / "out", format=format)
+    with pytest.raises(DataError, match=r"^4 images of the train .* first is 03\.png .*skip"):
+        opened(tmp_path, "out")
+    assert opened(tmp_path, "out", broken="skip").loader.startswith("memory")
+
+
 def test_a_prepared_folder_needs_no_more_than_its_place(place):
     data = folder(root=place / "betons", image_size=8)
     assert data.evaluation.description.startswith("folder validation, short side 8 px by bicubic")

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from tests.data.loaders import LOAD, LOADERS, SIZE, evaluated, every_loader, steps, through
+from vqx.data import Views
 from vqx.data.order import Order, draw_views
 from vqx.data.recipe import Recipe
 
@@ -69,6 +71,22 @@ def test_evaluation_is_the_centre_of_each_readable_image_once(name, place):
     assert np.array_equal(np.concatenate(evaluated(data)), np.stack(expected))
     assert data.evaluation.left_out == [n for n, pixels in images.items() if pixels is None]
     assert len(data.evaluation) == len(images)
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_rows_left_out_take_their_places_with_them(name, place):
+    images = list(readable(place, "validation").values())
+    count = len(images)
+    position = torch.linspace(0, 0.99, 2 * count, dtype=torch.float64).view(count, 2)
+    flip = torch.arange(count) % 3 == 0
+    (batch,) = through(name, place).evaluation.read([Views(torch.arange(count), position, flip)])
+    expected = []
+    for pixels, (down, right), turned in zip(images, position.tolist(), flip, strict=True):
+        if pixels is not None:
+            top, left = int(down * (pixels.shape[0] - 5)), int(right * (pixels.shape[1] - 5))
+            window = pixels[top : top + SIZE, left : left + SIZE].transpose(2, 0, 1)
+            expected.append(window[..., ::-1] if turned else window)
+    assert np.array_equal(batch, np.stack(expected))
 
 
 @pytest.mark.parametrize("name", OTHERS)
