@@ -1,6 +1,5 @@
 """Readers of the data benchmark show the pixels that they are measured with."""
 
-import importlib.util
 import multiprocessing
 from contextlib import closing
 from itertools import islice
@@ -74,14 +73,16 @@ def check_windows(case, stock, batches, *, tolerance=0.0):
     assert {mirrored for _, _, mirrored in found} == {False, True}
 
 
-OURS = [name for name, reader in READERS.items() if reader.ours]
+OURS = [
+    pytest.param(name, marks=pytest.mark.ffcv if name == "ffcv jpg" else ())
+    for name, reader in READERS.items()
+    if reader.ours
+]
 
 
 @pytest.mark.parametrize("case", [VARIED, SQUARE], ids=str)
 @pytest.mark.parametrize("name", [*OURS, BASELINE])
 def test_windows_are_of_the_images(name, case, stocks):
-    if name == "ffcv jpg" and importlib.util.find_spec("ffcv") is None:
-        pytest.skip("ffcv, whose decoder reads jpg, is not installed")
     stock = stocks[case]
     batches = read(name, case, stock, batches=-(-stock.images // SETTING.batch))
     assert (batches[0].dtype == torch.uint8) == READERS[name].ours
@@ -93,7 +94,7 @@ def _batches_of_the_peer(name, case, stock, batches):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ffcv") is None, reason="ffcv is not installed")
+@pytest.mark.ffcv
 def test_the_peer_shows_windows_of_the_same_images(stocks):
     stock = stocks[VARIED]
     with multiprocessing.get_context("spawn").Pool(1) as pool:

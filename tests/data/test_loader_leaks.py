@@ -1,7 +1,6 @@
 """What loaders leave behind after many starts, early stops and epochs: nothing."""
 
 import gc
-import importlib.util
 import multiprocessing
 import os
 import threading
@@ -54,12 +53,14 @@ def start_and_leave(open_data, stop):
 
 # Each start of worker processes takes a while.
 @pytest.mark.parametrize(
-    "name", [pytest.param("folder", marks=pytest.mark.slow), *LOADERS[1:], "jpg"]
+    "name",
+    [
+        pytest.param("folder", marks=pytest.mark.slow),
+        *LOADERS[1:],
+        pytest.param("jpg", marks=pytest.mark.ffcv),
+    ],
 )
 def test_fifty_starts_and_early_stops_leave_nothing(name, place):
-    if name == "jpg" and importlib.util.find_spec("ffcv") is None:
-        pytest.skip("ffcv is not installed, which decodes JPEG: tools/install-ffcv.sh installs it")
-
     def open_data():
         if name == "jpg":
             return folder(root=place / "jpg", image_size=6, workers=2, broken="skip")
