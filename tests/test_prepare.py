@@ -1,14 +1,17 @@
 """python -m vqx.prepare as a user runs it."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra.utils import instantiate
 
 from tests.commands import run
 from tests.data.files import write_folder
+from vqx.config import composed
 from vqx.data.prepared.manifest import read_manifest
 from vqx.prepare import main
 
@@ -119,6 +122,25 @@ def test_a_memmap_goes_on_with_its_loader(source, tmp_path, capsys) -> None:
     text = said(words, capsys, code=0)
     wanted = f"python -m vqx.train data=folder 'data.root=\"{out}\"' data.loader=memmap"
     assert text.splitlines()[-1].strip() == f"{wanted} data.image_size=8"
+
+
+@pytest.mark.parametrize("preset", ["folder", "imagenet"])
+def test_the_command_to_go_on_with_opens_what_was_prepared(
+    preset, source, tmp_path, capsys
+) -> None:
+    out = tmp_path / "out"
+    if preset == "imagenet":  # whose load_size and channels are not null
+        source = write_folder(tmp_path / "source")
+        (source / "train").rename(tmp_path / "n01440764")
+        (source / "train").mkdir()
+        (tmp_path / "n01440764").rename(source / "train/n01440764")
+        (source / "validation").rename(source / "val")
+    words = [f"source={source}", f"out={out}", "max_resolution=8", "workers=0"]
+    extra = ["data.filter=lanczos", "data.channels=1"]
+    printed = said([f"data={preset}", *words, *extra], capsys, code=0).splitlines()[-1]
+    data = instantiate(composed(shlex.split(printed)[3:])["data"])
+    assert (data.image_size, data.channels, len(data.train)) == (8, 1, 11)
+    assert "lanczos" in data.evaluation.description
 
 
 @pytest.mark.slow  # starts Python and imports torch, thrice

@@ -149,11 +149,22 @@ def _next_command(words: Words, manifest: "Manifest") -> Iterator[str]:
         _typed("data.root", str(words.out)),
         f"data.loader={loader}",
         f"data.image_size={manifest.recipe['load_size']}",
+        *_unlike_the_preset(words.data, manifest.recipe),
     ]
     if any(split.unreadable for split in manifest.splits.values()):
         command.append("data.broken=skip")
     yield "go on with:"
     yield f"  {' '.join(command)}"
+
+
+def _unlike_the_preset(preset: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """Words for what a preset says otherwise than the folder was prepared with."""
+    usual = composed([f"data={preset}", "data.root=."])["data"]
+    if usual["load_size"] not in (None, recipe["load_size"]):
+        yield "data.load_size=null"
+    for key in ("filter", "channels"):
+        if usual[key] not in (None, recipe[key]):
+            yield f"data.{key}={recipe[key]}"
 
 
 def _typed(key: str, value: str) -> str:
