@@ -37,11 +37,11 @@ def numbered(log=None):
 
 
 def about_itself():
-    """As many images as processors, or as letters in the usual way to start processes."""
+    """As many images as letters in the usual way to start processes, and 100 for a processor."""
     yield None
-    yield range(len(os.sched_getaffinity(0)))
     while True:
-        yield multiprocessing.get_start_method()
+        processors = max(len(os.sched_getaffinity(0)), torch.get_num_threads())
+        yield range(100 * processors + len(multiprocessing.get_start_method()))
 
 
 def failing(how, *, at):
@@ -118,7 +118,8 @@ def test_a_reader_starts_processes_as_a_user_does_on_the_cores_it_may_use():
     process = ReaderProcess(about_itself, cores=1)
     try:
         process.open(floats=False)
-        assert process.read(AT_ONCE).images == 4 * len(multiprocessing.get_start_method())
+        usual = multiprocessing.get_start_method()
+        assert process.read(AT_ONCE).images == 4 * (100 + len(usual))
     finally:
         process.close()
 
@@ -177,7 +178,9 @@ def test_batches_are_converted_where_that_is_counted(tmp_path):
 
 def test_the_conversion_is_the_trainers():
     server, threads = _Server(numbered, ()), torch.get_num_threads()
+    torch.set_num_threads(2)
     for count_of_images in (256, 7):  # the last batch of an epoch may be smaller
         batch = torch.arange(count_of_images).to(torch.uint8).view(-1, 1, 1, 1)
         assert torch.equal(server._convert(batch), to_float(batch))
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)

@@ -70,7 +70,19 @@ def check_windows(case, stock, batches, *, tolerance=0.0):
     assert max(difference for difference, _, _ in found) <= tolerance
     shown = [index for _, index, _ in found]
     assert sorted(shown[: stock.images]) == list(range(stock.images))  # an epoch is a permutation
+    assert shown[: stock.images] != sorted(shown[: stock.images])
     assert {mirrored for _, _, mirrored in found} == {False, True}
+
+
+def centred(batch, images, size):
+    """How many of `batch`, (b, 3, S, S) uint8, are the centre of an image, mirrored or not."""
+    centres = set()
+    for image in images:
+        top, left = ((side - size) // 2 for side in image.shape[:2])
+        centre = image[top : top + size, left : left + size].astype(np.uint8)
+        centres |= {centre.tobytes(), np.ascontiguousarray(centre[:, ::-1]).tobytes()}
+    rows = batch.permute(0, 2, 3, 1).numpy()
+    return sum(np.ascontiguousarray(row).tobytes() in centres for row in rows)
 
 
 OURS = [
@@ -87,6 +99,9 @@ def test_windows_are_of_the_images(name, case, stocks):
     batches = read(name, case, stock, batches=-(-stock.images // SETTING.batch))
     assert (batches[0].dtype == torch.uint8) == READERS[name].ours
     check_windows(case, stock, as_floats(batches), tolerance=8 if name == "ffcv jpg" else 0)
+    if READERS[name].ours and case == VARIED:
+        shown = torch.cat(batches)
+        assert centred(shown, decoded(stock), case.image_size) < len(shown) / 2
 
 
 def _batches_of_the_peer(name, case, stock, batches):
