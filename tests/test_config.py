@@ -147,9 +147,17 @@ CHOICES = [
 ]
 
 
+# Data sets that are a folder of the user's.
+ROOTED = {
+    f"data={path.stem}"
+    for path in (conf_dir() / "data").glob("*.yaml")
+    if "root: ???" in path.read_text()
+}
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_shipped_choice_composes_and_passes_the_guard(choice):
-    config = composed(choice, *(["data.root=/pictures"] if choice == "data=folder" else []))
+    config = composed(choice, *(["data.root=/pictures"] if choice in ROOTED else []))
     check_root_keys(config)
     assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
 
@@ -160,11 +168,10 @@ def test_every_shipped_choice_composes_and_passes_the_guard(choice):
 def test_every_shipped_choice_can_be_built(choice, tmp_path):
     """Or says in one line what it lacks: images or weights that this machine may not have."""
     group = choice.split("=")[0]
-    extra = {
-        "data=folder": ("data.root=/pictures",),
-        "data=fashion_mnist": ("data.local_sources=[]",),
-    }.get(choice, ())
-    if group == "data" and choice not in ("data=photos", "data=folder"):
+    extra = ("data.local_sources=[]",) if choice == "data=fashion_mnist" else ()
+    if choice in ROOTED:
+        extra = ("data.root=/pictures",)
+    elif group == "data" and choice != "data=photos":
         extra = (*extra, "data.download=false")
     config = OmegaConf.to_container(composed(choice, f"cache_dir={tmp_path}", *extra), resolve=True)
     try:
@@ -175,9 +182,7 @@ def test_every_shipped_choice_can_be_built(choice, tmp_path):
         assert "\n" not in message
 
 
-NEED_FILES = {
-    f"data={name}" for name in ("cifar10", "cifar100", "mnist", "fashion_mnist", "folder")
-}
+NEED_FILES = {f"data={name}" for name in ("cifar10", "cifar100", "mnist", "fashion_mnist")} | ROOTED
 NEED_FILES |= {
     f"loss={path.stem}"
     for path in (conf_dir() / "loss").glob("*.yaml")

@@ -70,5 +70,5 @@ def test_a_misspelt_key_deep_in_a_group_is_answered_with_the_right_one():
 
 
 def test_an_option_of_another_choice_names_that_choice():
-    message = explain(Exception("Could not override 'data.root'."))
-    assert message == "'data.root' is no option here: it belongs to data=folder"
+    message = explain(Exception("Could not override 'data.debian_package'."))
+    assert message == "'data.debian_package' is no option here: it belongs to data=fashion_mnist"
