@@ -16,6 +16,10 @@ class DataError(VqxError):
     """A data set that is missing, unreadable or of the wrong shape."""
 
 
+class NoRoom(DataError):
+    """A disk with too little room for what is to be stored on it."""
+
+
 class WeightsMissing(VqxError):
     """Pretrained weights that are neither configured, nor cached, nor downloadable."""
 

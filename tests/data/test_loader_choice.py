@@ -15,7 +15,7 @@ from vqx.data.image_folder import FolderImages
 from vqx.data.prepared import opening
 from vqx.data.prepared.beton_images import BetonImages
 from vqx.data.prepared.stored_images import MappedImages, StoredImages
-from vqx.errors import ConfigError, DataError, VqxError
+from vqx.errors import ConfigError, DataError, NoRoom, VqxError
 
 OPTIONS = {"image_size": 6, "load_size": 8, "workers": 0}
 
@@ -82,6 +82,19 @@ def test_auto_keeps_no_large_folder_in_the_cache(place, tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
+def test_auto_reads_the_files_where_the_cache_has_no_room(place, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise NoRoom("12 bytes free")
+
+    monkeypatch.setattr(cached_store, "prepare_images", full)
+    images = {"root": place / "images", "cache_dir": tmp_path / "cache", **OPTIONS}
+    data = folder(**images)
+    assert isinstance(data.train, FolderImages)
+    assert "12 bytes free" in data.loader
+    with pytest.raises(DataError, match=r"set cache_dir to .*data\.loader=folder"):
+        folder(**images, loader="memory")
+
+
 @pytest.mark.parametrize(
     ("what", "options", "message"),
     [
@@ -95,6 +108,7 @@ def test_auto_keeps_no_large_folder_in_the_cache(place, tmp_path, monkeypatch):
         ("betons", {"load_size": None, "image_size": 9}, r"image_size=9 .* max_resolution=9"),
         ("memmap", {"filter": "lanczos"}, r"filter=lanczos: .*filter=bicubic: set data\.filter"),
         ("memmap", {"channels": 1}, r"channels=1: .*channels=3"),
+        ("memmap", {"classes": "some.txt"}, r"set data\.classes=null"),
         ("memmap", {"evaluation_split": "test"}, "has no test split"),
         ("memmap", {"evaluation_split": "dev"}, "evaluation_split=dev must be"),
     ],

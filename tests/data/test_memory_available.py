@@ -57,7 +57,7 @@ def test_the_first_version_of_cgroups_and_a_container_of_its_own(system):
 
 
 def test_a_system_that_does_not_say_has_none(tmp_path):
-    assert memory_available(environment={}, proc=tmp_path, cgroups=tmp_path) == 0
+    assert memory_available(environment={}, proc=tmp_path, cgroups=tmp_path) is None
     assert memory_available() > 0
     assert local_ranks({"LOCAL_WORLD_SIZE": "8"}) == 8
 

@@ -14,7 +14,7 @@ from vqx.data.prepared.pixel_store import open_store
 from vqx.data.prepared.preparation import prepare_images
 from vqx.data.recipe import Recipe
 from vqx.data.sources import ImageSource
-from vqx.errors import DataError
+from vqx.errors import DataError, NoRoom
 
 _STORAGE = Storage(format="memmap")
 
@@ -44,8 +44,8 @@ def cached_store(
             prepare_images(
                 sources, folder, recipe=recipe, storage=_STORAGE, broken=broken, workers=workers
             )
-    except OSError as error:
-        raise DataError(
+    except (OSError, NoRoom) as error:
+        raise NoRoom(
             f"the images cannot be kept in {place} ({error}): set cache_dir to a folder that can "
             "be written, or data.loader=folder"
         ) from error

@@ -25,7 +25,7 @@ from vqx.data.prepared.opening import (
 from vqx.data.reader import Broken
 from vqx.data.recipe import Recipe
 from vqx.data.sources import ImageSource
-from vqx.errors import ConfigError, DataError
+from vqx.errors import ConfigError, DataError, NoRoom
 
 LOADERS = ("auto", "memory", "memmap", "folder", "ffcv")
 LARGEST_CACHED = 2 << 30  # bytes of pixels that auto keeps in the cache unasked
@@ -69,6 +69,11 @@ def folder(
         name, image_size, load_size, filter, channels, evaluation_split, broken, loader, workers
     )
     if is_prepared(root):
+        if classes is not None:
+            raise ConfigError(
+                f"classes={classes}: {root} is prepared, from the classes chosen then: set "
+                "data.classes=null"
+            )
         opened = open_prepared(root, asked)
     else:
         found = find_sources(layout, root, validation_fraction=validation_fraction, classes=classes)
@@ -125,8 +130,8 @@ def _open_images(
         return _decoded_each_time(splits, recipe, asked, start_method, why)
     try:
         store = cached_store(sources, cache_dir, recipe=recipe, broken=asked.broken)
-    except DataError as error:
-        if asked.loader != "auto" or not isinstance(error.__cause__, OSError):
+    except NoRoom as error:
+        if asked.loader != "auto":
             raise
         return _decoded_each_time(splits, recipe, asked, start_method, f" (auto: {error})")
     # Its unreadable images are the same ones as those of the files, and so is the rest.
@@ -158,7 +163,8 @@ def _decoded_each_time(
 def _choose(sources: Sources, recipe: Recipe) -> tuple[str, str]:
     """memory or folder for images that are not prepared, and why."""
     needed = sum(estimated_pixels(source, recipe) for source in sources.values())
-    room = min(LARGEST_CACHED, int(memory_available() * IN_MEMORY_SHARE))
+    available = memory_available()
+    room = 0 if available is None else min(LARGEST_CACHED, int(available * IN_MEMORY_SHARE))
     if needed <= room:
         return "memory", f" (auto: about {gib(needed)} of images, kept in the cache)"
     return "folder", (

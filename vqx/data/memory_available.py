@@ -12,13 +12,15 @@ def memory_available(
     environment: Mapping[str, str] = os.environ,
     proc: Path = Path("/proc"),
     cgroups: Path = Path("/sys/fs/cgroup"),
-) -> int:
+) -> int | None:
     """Bytes that this rank can take: its share of what the machine and its cgroups leave.
 
-    0 where the system does not say.
+    None where the system does not say.
     """
-    limits = [_of_machine(proc), *_of_cgroups(proc, cgroups)]
-    return max(0, min(limits)) // local_ranks(environment)
+    machine = _of_machine(proc)
+    if machine is None:
+        return None
+    return max(0, min([machine, *_of_cgroups(proc, cgroups)])) // local_ranks(environment)
 
 
 def local_ranks(environment: Mapping[str, str]) -> int:
@@ -36,11 +38,11 @@ def gib(amount: int) -> str:
     return f"{amount / _GIB:.1f} GiB" if amount >= _GIB // 10 else f"{amount / (1 << 20):.1f} MiB"
 
 
-def _of_machine(proc: Path) -> int:
+def _of_machine(proc: Path) -> int | None:
     try:
         lines = (proc / "meminfo").read_text().splitlines()
     except OSError:
-        return 0
+        return None
     entries = dict(line.split(":", 1) for line in lines if ":" in line)
     return int(entries.get("MemAvailable", "0 kB").split()[0]) * 1024
 

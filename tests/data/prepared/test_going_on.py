@@ -1,5 +1,6 @@
 """A preparation ended at any moment goes on to the same bytes as an unbroken one."""
 
+import errno
 import resource
 from contextlib import closing
 
@@ -12,6 +13,7 @@ from vqx.data.prepared.folder_lock import FolderLock
 from vqx.data.prepared.journal import JOURNAL, Journal
 from vqx.data.prepared.manifest import Storage, read_manifest
 from vqx.data.recipe import Recipe
+from vqx.data.sources import FileSource
 from vqx.errors import DataError
 
 ENOUGH = 200  # operations on files, more than the whole preparation has
@@ -200,3 +202,41 @@ def test_too_little_space_is_seen_before(source, tmp_path, monkeypatch):
     monkeypatch.setattr(space.shutil, "disk_usage", lambda _: type("U", (), {"free": 1000}))
     with pytest.raises(DataError, match=r"has 1,000 bytes free, .* needs about [4-9],\d{3}:"):
         prepare(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("moment", ["before its line", "after its line"])
+def test_ended_by_ctrl_c_within_a_checkpoint(source, tmp_path, moment, monkeypatch):
+    prepare(source, tmp_path / "unbroken", broken="skip", workers=0)
+    checkpoint, calls = Journal.checkpoint, []
+
+    def interrupted(self, split, **fields):
+        calls.append(split)
+        if len(calls) != 2:
+            return checkpoint(self, split, **fields)
+        if moment == "after its line":
+            checkpoint(self, split, **fields)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "checkpoint", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, tmp_path / "out", broken="skip", workers=0)
+    prepare(source, tmp_path / "out", broken="skip", workers=0)
+    assert contents(tmp_path / "out") == contents(tmp_path / "unbroken")
+
+
+def test_a_file_the_system_refuses_is_not_noted_as_unreadable(source, tmp_path, monkeypatch):
+    opened = FileSource.open
+
+    def refused(self, index):
+        if index == 5:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(self, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileSource, "open", refused)
+        with pytest.raises(DataError, match=r"could not be opened \(.*Input/output error\)"):
+            prepare(source, tmp_path / "out", broken="skip", workers=0)
+    prepare(source, tmp_path / "out", broken="skip", workers=0)
+    prepare(source, tmp_path / "unbroken", broken="skip", workers=0)
+    assert contents(tmp_path / "out") == contents(tmp_path / "unbroken")

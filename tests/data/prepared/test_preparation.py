@@ -179,10 +179,16 @@ def test_names_that_are_no_text(tmp_path):
 def test_a_damaged_manifest_is_an_error(source, tmp_path):
     prepare(source, tmp_path)
     good = json.loads((tmp_path / MANIFEST).read_text())
-    for damaged in ("{", json.dumps({**good, "version": 0}), json.dumps({"version": 1})):
+    without = {key: value for key, value in good.items() if key != "made"}
+    for damaged in ("{", json.dumps({**good, "version": 0}), json.dumps(without)):
         (tmp_path / MANIFEST).write_text(damaged)
         with pytest.raises(DataError, match=r"manifest\.json .*prepare the data again"):
             prepare(source, tmp_path)
+
+
+def test_a_manifest_of_something_else_is_none(tmp_path):
+    (tmp_path / MANIFEST).write_text('{"version": 3, "icons": []}')
+    assert read_manifest(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ class Encoded:
     """One image as it is stored.
 
     `mode`: JPG, RAW, or UNREADABLE with the `reason`; `height` and `width` in pixels; `sha256` of
-    the source file's bytes, zeros where there are none.
+    the source file's bytes, zeros where there are none. `refused`: it was the system that did not
+    give the file, so another time may be better.
     """
 
     mode: int
@@ -34,6 +35,7 @@ class Encoded:
     content: bytes
     sha256: bytes
     reason: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,14 @@ class Encoder:
         """Image `index`. Raises MemoryError, which says nothing about the image."""
         digest = _NOTHING
         try:
-            with self.source.open(index) as file:
-                content = file.read()
+            try:
+                with self.source.open(index) as file:
+                    content = file.read()
+            except FileNotFoundError:  # a link to nowhere stays one
+                raise
+            except OSError as error:
+                refused = error.errno is not None
+                return Encoded(UNREADABLE, 0, 0, b"", digest, reason_of(error), refused)
             digest = hashlib.sha256(content).digest()
             pixels = self.recipe.pixels(io.BytesIO(content))
             return self._stored(pixels, index, digest)

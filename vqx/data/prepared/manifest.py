@@ -104,7 +104,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of `folder`, None where there is none. Raises DataError for a damaged one."""
+    """The manifest of `folder`; None: there is none of ours. Raises DataError for a damaged one."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): prepare the data again") from error
-    if not isinstance(content, dict) or content.get("version") != VERSION:
+    if not (isinstance(content, dict) and content.keys() >= {"recipe", "storage", "splits"}):
+        return None  # of something else: many tools write a file of this name
+    if content.get("version") != VERSION:
         raise DataError(f"{path} is of another version of vqx: prepare the data again")
     try:
         return _from_dict(content)

@@ -195,6 +195,9 @@ def _open_betons(
 def _in_memory_or(other: str, needed: int, loader: str) -> tuple[str, str]:
     """memory or `other`, and why if `loader` is auto. Raises ConfigError where memory is short."""
     available = memory_available()
+    if available is None:  # not known, so nobody is kept from what they ask for
+        why = " (auto: the memory available is not known)"
+        return (other, why) if loader == "auto" else (loader, "")
     if loader == "memory" and needed > available:
         raise ConfigError(
             f"loader=memory: the images take {gib(needed)} and {gib(available)} are available to "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vqx.data.prepared.encoding import UNREADABLE, Encoded, Encoder
 from vqx.data.prepared.worker_pool import WorkerLost, in_order
-from vqx.errors import DataError
+from vqx.errors import DataError, NoRoom
 
 _SAMPLE = 16
 _TABLES = 128  # bytes an image, of the file's tables and of what is kept until the end
@@ -17,7 +17,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_space(folder: Path, splits: Iterable[tuple[Encoder, int]], *, workers: int) -> None:
-    """Raise DataError if `folder` has too little room for what is to be stored yet.
+    """Raise NoRoom if `folder` has too little room for what is to be stored yet.
 
     `splits`: each with how many of its images are there. The size is estimated: some images of
     each split, evenly spaced, are encoded.
@@ -25,7 +25,7 @@ def check_space(folder: Path, splits: Iterable[tuple[Encoder, int]], *, workers:
     needed = sum(estimate(encoder, done, workers=workers) for encoder, done in splits)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DataError(
+        raise NoRoom(
             f"{folder} has {free:,} bytes free, and this preparation needs about {needed:,}: free "
             "space, choose a folder on a larger disk, a smaller max_resolution, or mode=jpg"
         )

@@ -105,43 +105,53 @@ class SplitWriter:
         records: GrowingFile,
         reports: Reports,
     ) -> None:
-        waiting = _Waiting()
+        waiting: list[_Stored] = []
         try:
             for index, image in enumerate(images, start=self.done):
-                if image.mode == UNREADABLE:
-                    self._leave_out(index, image.reason, waiting)
+                left_out = self._left_out(index, image)
                 begin = self.writer.place(file.position, len(image.content))
                 if image.content:
                     file.append(image.content, at=begin)
-                waiting.records.append(record_of(image, begin))
+                # One step, and taken out before the checkpoint: a signal anywhere between cannot
+                # have an image counted twice, or half.
+                waiting.append(_Stored(record_of(image, begin), file.position, left_out))
                 reports.count()
-                if len(waiting.records) >= CHECKPOINT_IMAGES:
-                    self._checkpoint(waiting, file, records)
+                if len(waiting) >= CHECKPOINT_IMAGES:
+                    full, waiting = waiting, []
+                    self._checkpoint(full, file, records)
         except BaseException:
             with suppress(OSError):  # as much as a full disk takes
                 self._checkpoint(waiting, file, records)
             raise
         self._checkpoint(waiting, file, records)
 
-    def _leave_out(self, index: int, reason: str, waiting: "_Waiting") -> None:
-        image = Unreadable(index, printable(self.encoder.source.names[index]), reason)
+    def _left_out(self, index: int, image: Encoded) -> Unreadable | None:
+        """What is noted of an image that is not stored; None for one that is."""
+        if image.mode != UNREADABLE:
+            return None
+        noted = Unreadable(index, printable(self.encoder.source.names[index]), image.reason)
+        if image.refused:
+            raise DataError(
+                f"image {printable(str(self.encoder.source.root))}/{noted.name} could not be "
+                f"opened ({noted.reason}), which says nothing about the image: mend that; the same "
+                "command goes on from there"
+            )
         if not self.forgiving:
-            self._stop(image)
-        waiting.unreadable.append(image)
+            self._stop(noted)
+        return noted
 
-    def _checkpoint(self, waiting: "_Waiting", file: GrowingFile, records: GrowingFile) -> None:
-        if not waiting.records:
+    def _checkpoint(self, stored: "list[_Stored]", file: GrowingFile, records: GrowingFile) -> None:
+        if not stored:
             return
         file.sync()
-        records.append(np.stack(waiting.records).tobytes())
+        records.append(np.stack([one.record for one in stored]).tobytes())
         records.sync()
         self.journal.checkpoint(
             self.split,
-            images=self.done + len(waiting.records),
-            position=file.position,
-            unreadable=waiting.unreadable,
+            images=self.done + len(stored),
+            position=stored[-1].position,
+            unreadable=[one.left_out for one in stored if one.left_out is not None],
         )
-        waiting.records, waiting.unreadable = [], []
 
     def name_files(self) -> None:
         """Give the whole files their names, the one that `is_named` looks at last."""
@@ -189,12 +199,13 @@ class SplitWriter:
         )
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Of the images since the last checkpoint."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An image since the last checkpoint: its record, and how long the file is after it."""
 
-    records: list[np.ndarray] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
+    record: np.ndarray
+    position: int
+    left_out: Unreadable | None
 
 
 def _spread(sides: np.ndarray) -> tuple[int, int, int]:
