@@ -68,29 +68,31 @@ def folder(
     asked = Asked(
         name, image_size, load_size, filter, channels, evaluation_split, broken, loader, workers
     )
+    chosen = (layout, validation_fraction, classes)
+    opened = _open(root, asked, chosen, Path(cache_dir), start_method)
+    sets = (opened.train, opened.evaluation, name, opened.train.channels, image_size)
+    return Data(*sets, flip, random_crop, shuffle, workers, opened.loader)
+
+
+def _open(
+    root: Path,
+    asked: Asked,
+    chosen: tuple[str | None, float, str | Path | None],
+    cache_dir: Path,
+    start_method: str | None,
+) -> Opened:
+    """What `root` holds; `chosen`: layout, validation_fraction and classes of images."""
+    layout, fraction, classes = chosen
     if is_prepared(root):
         if classes is not None:
             raise ConfigError(
                 f"classes={classes}: {root} is prepared, from the classes chosen then: set "
                 "data.classes=null"
             )
-        opened = open_prepared(root, asked)
-    else:
-        found = find_sources(layout, root, validation_fraction=validation_fraction, classes=classes)
-        splits = choose_splits(found, evaluation_split, root, layout=layout)
-        opened = _open_images(splits, root, asked, Path(cache_dir), start_method)
-    return Data(
-        opened.train,
-        opened.evaluation,
-        name,
-        opened.train.channels,
-        image_size,
-        flip=flip,
-        random_crop=random_crop,
-        shuffle=shuffle,
-        workers=workers,
-        loader=opened.loader,
-    )
+        return open_prepared(root, asked)
+    found = find_sources(layout, root, validation_fraction=fraction, classes=classes)
+    splits = choose_splits(found, asked.evaluation_split, root, layout=layout)
+    return _open_images(splits, root, asked, cache_dir, start_method)
 
 
 def _check(

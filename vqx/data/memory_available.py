@@ -15,12 +15,15 @@ def memory_available(
 ) -> int | None:
     """Bytes that this rank can take: its share of what the machine and its cgroups leave.
 
-    None where the system does not say.
+    With other ranks beside it, of what they have at all: ranks come one after the other, and all
+    must find the same, whatever the first have taken. None where the system does not say.
     """
-    machine = _of_machine(proc)
+    ranks = local_ranks(environment)
+    machine = _of_machine(proc, "MemAvailable" if ranks == 1 else "MemTotal")
     if machine is None:
         return None
-    return max(0, min([machine, *_of_cgroups(proc, cgroups)])) // local_ranks(environment)
+    limits = [machine, *_of_cgroups(proc, cgroups, whole=ranks > 1)]
+    return max(0, min(limits)) // ranks
 
 
 def local_ranks(environment: Mapping[str, str]) -> int:
@@ -38,17 +41,17 @@ def gib(amount: int) -> str:
     return f"{amount / _GIB:.1f} GiB" if amount >= _GIB // 10 else f"{amount / (1 << 20):.1f} MiB"
 
 
-def _of_machine(proc: Path) -> int | None:
+def _of_machine(proc: Path, entry: str) -> int | None:
     try:
         lines = (proc / "meminfo").read_text().splitlines()
     except OSError:
         return None
     entries = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(entries.get("MemAvailable", "0 kB").split()[0]) * 1024
+    return int(entries.get(entry, "0 kB").split()[0]) * 1024
 
 
-def _of_cgroups(proc: Path, cgroups: Path) -> list[int]:
-    """What the limit of each of this process's cgroups, of either version, leaves."""
+def _of_cgroups(proc: Path, cgroups: Path, *, whole: bool) -> list[int]:
+    """What the limit of each of this process's cgroups, of either version, leaves; or is."""
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
@@ -66,16 +69,16 @@ def _of_cgroups(proc: Path, cgroups: Path) -> list[int]:
         inner = top / path.strip("/")
         # In a container its own cgroup may be mounted as the top one.
         for folder in {top, *(p for p in (inner, *inner.parents) if p.is_relative_to(top))}:
-            left += _left_in(folder, *names)
+            left += _left_in(folder, *names, whole=whole)
     return left
 
 
-def _left_in(folder: Path, limit: str, usage: str, cached: str) -> list[int]:
-    """The bytes below the limit of the cgroup `folder`, if it has one."""
+def _left_in(folder: Path, limit: str, usage: str, cached: str, *, whole: bool) -> list[int]:
+    """The bytes below the limit of the cgroup `folder`, if it has one; `whole`: the limit."""
     try:
         most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
         lines = (folder / "memory.stat").read_text().splitlines()
     except (OSError, ValueError):  # no such cgroup, or "max"
         return []
     reclaimable = dict(line.split() for line in lines).get(cached, "0")
-    return [most - (used - int(reclaimable))]
+    return [most if whole else most - (used - int(reclaimable))]

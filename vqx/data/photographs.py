@@ -70,9 +70,8 @@ def photos(
         image_size=image_size,
         description=f"{name} validation ({held_out}), {scale} grid crops, {kept}",
     )
-    return Data(
-        train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
-    )
+    how = {"flip": flip, "random_crop": random_crop, "shuffle": shuffle}
+    return Data(train, grid, name, 3, image_size, **how)
 
 
 def _check_channels(channels: int | None, name: str) -> None:

@@ -116,8 +116,7 @@ def evaluate(
     with a `mask` on inputs with patches dropped, as `masked_<key>`.
     `check_stop` is called before each batch, equally often on every rank, and may raise.
     """
-    start = time.perf_counter()
-    was_training = tokenizer.training
+    start, was_training = time.perf_counter(), tokenizer.training
     tokenizer.eval()
     variants = variants_of(metrics, discrete=tokenizer.quantizer.discrete, mask=mask)
     for metric in (*metrics, *(m for variant in variants for m in variant.metrics)):
