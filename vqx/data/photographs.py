@@ -53,7 +53,6 @@ def photos(
     _check_channels(channels, name)
     training, evaluation = _load_split(validation, image_size, maximum_side)
     tiles = _textured(_training_tiles(training, image_size), minimum_std)
-    crops = [_tiles(picture, image_size, image_size) for picture in evaluation]
     scale = f"long side <= {maximum_side} px by Lanczos, {image_size}x{image_size}"
     kept, held_out = f"std >= {minimum_std:g}", ", ".join(sorted(validation))
     train = TensorImages(
@@ -64,14 +63,15 @@ def photos(
         description=f"{name} train, {scale} of {tiles.shape[-1]} px tiles, {kept}",
     )
     grid = TensorImages(
-        _textured(crops, minimum_std),
+        _textured([_tiles(p, image_size, image_size) for p in evaluation], minimum_std),
         name=name,
         split="validation",
         image_size=image_size,
         description=f"{name} validation ({held_out}), {scale} grid crops, {kept}",
     )
-    how = {"flip": flip, "random_crop": random_crop, "shuffle": shuffle}
-    return Data(train, grid, name, 3, image_size, **how)
+    return Data(
+        train, grid, name, 3, image_size, flip=flip, random_crop=random_crop, shuffle=shuffle
+    )
 
 
 def _check_channels(channels: int | None, name: str) -> None:
