@@ -152,6 +152,9 @@ def test_a_set_without_a_fingerprint_or_a_run_without_a_cache_keeps_nothing(
     measure(uncached, *pair)
     measure(uncached, *pair)
     assert capsys.readouterr().out.count("cache_dir is null") == 1
+    real, fake = pair  # nor does an evaluation that left an image out
+    measure(metric(vgg16_file, cache), real[1:], fake[1:])
+    assert not statistics(cache)
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(

@@ -87,7 +87,7 @@ class Frechet(Metric):
         self._sha256 = weights_digest(path)
         self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._reference: Reference | None = None  # where this evaluation's is, or is to be, kept
-        self._cached = False
+        self._cached, self._whole = False, 0  # images of the whole set
         self._original: Frechet | None = None  # the metric that sees to the real images
         self._said: set[str] = set()
 
@@ -122,7 +122,7 @@ class Frechet(Metric):
         assert int(self.sums["images"]) == 0, "started after an update"
         if self._original is not None:
             return
-        self._reference = self._reference_of(images)
+        self._reference, self._whole = self._reference_of(images), len(images)
         stored = self._read() if rank() == 0 else None
         device = self.sums["images"].device
         found = torch.tensor(int(stored is not None), device=device)
@@ -142,7 +142,8 @@ class Frechet(Metric):
             return
         if self._cached:
             self._check_content(self._reference)
-        elif rank() == 0 and int(self.sums["images"]) > 0:
+        elif rank() == 0 and int(self.sums["images"]) == self._whole:
+            # An image left out may be readable next time: such sums would be no reference then.
             self._keep(self._reference)
 
     def reset(self) -> None:
