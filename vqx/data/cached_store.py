@@ -36,10 +36,14 @@ def cached_store(
     identity = json.dumps(identity_of(sources, recipe, _STORAGE), sort_keys=True)
     place = cache_dir.expanduser() / "data" / "prepared"
     folder = place / hashlib.sha256(identity.encode()).hexdigest()[:20]
+    if _is_whole(folder, recipe):  # the usual case needs no lock, nor a cache that can be written
+        return folder
     try:
         place.mkdir(parents=True, exist_ok=True)
         with locked(place / f"{folder.name}.lock"):
-            if (folder / MANIFEST).exists() and not _is_whole(folder, recipe):
+            if _is_whole(folder, recipe):
+                return folder
+            if (folder / MANIFEST).exists():
                 shutil.rmtree(folder)
             prepare_images(
                 sources, folder, recipe=recipe, storage=_STORAGE, broken=broken, workers=workers
@@ -55,7 +59,9 @@ def cached_store(
 def _is_whole(folder: Path, recipe: Recipe) -> bool:
     try:
         manifest = read_manifest(folder)
-        for split in manifest.splits if manifest is not None else ():
+        if manifest is None:
+            return False
+        for split in manifest.splits:
             open_store(folder, split, channels=recipe.channels, in_memory=False)
     except DataError:
         return False
