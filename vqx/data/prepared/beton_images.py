@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from vqx.data.prepared.beton_file import BetonFile
-from vqx.data.prepared.stored_images import ThreadedImages
+from vqx.data.prepared.stored_images import SplitReader, ThreadedImages
 from vqx.data.prepared.stored_sets import StoredSplit
-from vqx.data.reader import Broken, Position, Reader, cut
+from vqx.data.reader import Broken
 from vqx.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class BetonReader(Reader):
+class BetonReader(SplitReader):
     """Reads images of `file`; image i is its sample `samples[i]`, without `samples` sample i."""
 
     file: BetonFile
@@ -25,25 +25,10 @@ class BetonReader(Reader):
     image_size: int
     broken: Broken
 
-    def __len__(self) -> int:
-        return self.about.images
-
-    def window(self, index: int, position: Position | None) -> np.ndarray:
-        """See `Reader.window`; a view of the file if the image is raw."""
-        if index in self.about.unreadable:
-            raise ValueError(self.about.unreadable[index][1])
+    def _pixels(self, index: int) -> np.ndarray:
         sample = index if self.samples is None else int(self.samples[index])
         # Grey is stored three times.
-        pixels = self.file.pixels(sample)[:, :, : self.channels]
-        return cut(pixels, self.image_size, position)
-
-    def name_of(self, index: int) -> str:
-        """See `Reader.name_of`."""
-        return self.about.name_of(index)
-
-    def error(self, name: str, reason: str) -> DataError:
-        """See `Reader.error`."""
-        return self.about.error(name, reason)
+        return self.file.pixels(sample)[:, :, : self.channels]
 
 
 class BetonImages(ThreadedImages):

@@ -3,6 +3,7 @@
 Axes: b rows of one read, N images, C channels, H W pixels, T side of equal images.
 """
 
+from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
@@ -93,24 +94,23 @@ def _equal_images(store: PixelStore) -> Tensor | None:
     return torch.from_numpy(store.pixels).view(count, store.channels, side, side)
 
 
-@dataclass(frozen=True, eq=False)
-class StoreReader(Reader):
-    """Reads images out of a mapped store."""
+class SplitReader(Reader):
+    """Reads images of a prepared split; where they lie in which file is its subclasses' matter."""
 
-    store: PixelStore
     about: StoredSplit
-    channels: int
-    image_size: int
-    broken: Broken
 
     def __len__(self) -> int:
         return self.about.images
 
     def window(self, index: int, position: Position | None) -> np.ndarray:
-        """See `Reader.window`; a view of the file."""
+        """See `Reader.window`; a view of the file if the image is raw."""
         if index in self.about.unreadable:
             raise ValueError(self.about.unreadable[index][1])
-        return cut(self.store.image(index), self.image_size, position)
+        return cut(self._pixels(index), self.image_size, position)
+
+    @abstractmethod
+    def _pixels(self, index: int) -> np.ndarray:
+        """Image `index`, which is readable, as uint8 (H, W, C)."""
 
     def name_of(self, index: int) -> str:
         """See `Reader.name_of`."""
@@ -119,6 +119,20 @@ class StoreReader(Reader):
     def error(self, name: str, reason: str) -> DataError:
         """See `Reader.error`."""
         return self.about.error(name, reason)
+
+
+@dataclass(frozen=True, eq=False)
+class StoreReader(SplitReader):
+    """Reads images out of a mapped store."""
+
+    store: PixelStore
+    about: StoredSplit
+    channels: int
+    image_size: int
+    broken: Broken
+
+    def _pixels(self, index: int) -> np.ndarray:
+        return self.store.image(index)
 
 
 class ThreadedImages(ReaderImages):
