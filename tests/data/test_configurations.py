@@ -44,7 +44,7 @@ FOLDERS = {
 
 
 def test_all_sets_are_there():
-    others = {"cifar10", "cifar100", "fashion_mnist", "mnist", "photos"}
+    others = {"cifar10", "cifar100", "fashion_mnist", "mnist", "photos", "photos_few"}
     assert set(NAMES) == others | set(FOLDERS)
 
 
@@ -65,6 +65,7 @@ SIZES = {
     "fashion_mnist": 32,
     "mnist": 28,
     "photos": 64,
+    "photos_few": 64,
 }
 
 
