@@ -16,6 +16,8 @@ from vqx.data.prepared import opening
 from vqx.data.prepared.beton_images import BetonImages
 from vqx.data.prepared.stored_images import MappedImages, StoredImages
 from vqx.errors import ConfigError, DataError, NoRoom, VqxError
+from vqx.preparing.images import prepare
+from vqx.preparing.words import Words
 
 OPTIONS = {"image_size": 6, "load_size": 8, "workers": 0}
 
@@ -147,7 +149,7 @@ def test_a_prepared_folder_needs_no_more_than_its_place(place):
 
 def test_jpeg_without_ffcv_is_one_line(place, monkeypatch):
     monkeypatch.setattr("vqx.data.prepared.jpeg.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"tools/install-ffcv\.sh and pip install 'vqx\[ffcv\]'"):
+    with pytest.raises(DataError, match=r"not installed: run tools/install-ffcv\.sh"):
         opened(place, "jpg", loader="ffcv")
     assert len(evaluated(opened(place, "betons", loader="ffcv"))) == 3  # raw needs none
 
@@ -225,3 +227,17 @@ def test_where_nothing_can_be_kept_auto_decodes_and_memory_says_so(place, tmp_pa
     assert "set cache_dir" in data.loader
     with pytest.raises(DataError, match="set cache_dir to a folder that can be written"):
         folder(**options, loader="memmap")
+
+
+def test_a_prepared_folder_keeps_the_fraction_that_split_it(place, tmp_path):
+    for i in range(8):
+        write_image(tmp_path / "plain" / f"{i}.png", height=9, width=9, seed=i)
+    words = [f"source={tmp_path / 'plain'}", f"out={tmp_path / 'out'}", "max_resolution=8"]
+    done = prepare(Words.read([*words, "data.validation_fraction=0.4", "workers=0"]))
+    assert "data.validation_fraction=0.4" in done
+    options = {"root": tmp_path / "out", **OPTIONS}
+    with pytest.raises(ConfigError, match=r"was prepared with 0\.4: set data\.validation_fraction"):
+        folder(**options, validation_fraction=0.1)
+    data = folder(**options, validation_fraction=0.4)
+    assert len(data.train) + len(data.evaluation) == 8
+    folder(root=place / "betons", **OPTIONS, validation_fraction=0.3)  # it had none

@@ -72,7 +72,12 @@ class FolderImages(ReaderImages):
     def fingerprint(self) -> str:
         """See `ImageSet.fingerprint`: names, sizes and times of the files, recipe and window."""
         source, recipe = self.reader.source.fingerprint(), self.reader.recipe
-        return f"files {source}, {recipe.to_dict()}, {self.image_size}"
+        return recipe.fingerprint(source, self.image_size)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """See `ImageSet.contents`; no file is looked at."""
+        return {**super().contents, "names": self.reader.source.names_sha256}
 
     def _answers(self, requests: Iterable[Request], workers: int) -> Generator[Answer, None, None]:
         stream = WorkerStream(

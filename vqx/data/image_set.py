@@ -63,6 +63,14 @@ class ImageSet(ABC):
         return None
 
     @property
+    def contents(self) -> dict[str, str]:
+        """What must not change while a run uses this set, by what it is of; cheap to have.
+
+        Sets of the same images agree in the keys that both have, whichever loader reads them.
+        """
+        return {"number": f"{len(self)} images", "protocol": self.description}
+
+    @property
     def left_out(self) -> list[str]:
         """Names, sorted, of the images that this process found unreadable and did without."""
         return []

@@ -48,6 +48,11 @@ class TensorImages(ImageSet):
         digest = hashlib.sha256(self.images.numpy().data).hexdigest()
         return f"pixels {digest}, {tuple(self.images.shape)}, {self.channels}, {self.image_size}"
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """See `ImageSet.contents`."""
+        return {**super().contents, "pixels": self.fingerprint}
+
     def read(
         self, views: Iterable[Views], *, workers: int = 0
     ) -> Generator[Tensor | None, None, None]:

@@ -52,6 +52,11 @@ def find_sources(
     return found
 
 
+def split_by_fraction(sources: Mapping[str, ImageSource], layout: str | None, root: Path) -> bool:
+    """Whether `sources` were found in `root` as one plain folder, split by validation_fraction."""
+    return layout is None and all(source.root == root for source in sources.values())
+
+
 def choose_splits(
     sources: Mapping[str, ImageSource],
     evaluation_split: str | None,

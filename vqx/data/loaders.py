@@ -89,7 +89,7 @@ def _open(
                 f"classes={classes}: {root} is prepared, from the classes chosen then: set "
                 "data.classes=null"
             )
-        return open_prepared(root, asked)
+        return open_prepared(root, asked, validation_fraction=fraction)
     found = find_sources(layout, root, validation_fraction=fraction, classes=classes)
     splits = choose_splits(found, asked.evaluation_split, root, layout=layout)
     return _open_images(splits, root, asked, cache_dir, start_method)

@@ -76,6 +76,13 @@ class Recipe:
             how = f"{self.filter}, antialiased, long side rounded half up"
         return f"short side {self.load_size} px by {how}"
 
+    def fingerprint(self, source: str, image_size: int) -> str:
+        """Of the windows that evaluation sees of the images whose files have fingerprint `source`.
+
+        The same whoever reads them.
+        """
+        return f"files {source}, {self.to_dict()}, {image_size}"
+
     def to_dict(self) -> dict[str, Any]:
         """As a manifest holds it."""
         return asdict(self)

@@ -5,6 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,14 @@ class ImageSource(ABC):
     @abstractmethod
     def sizes(self) -> list[int]:
         """Bytes of each encoded image, without opening it; -1 where nothing is there."""
+
+    @cached_property
+    def names_sha256(self) -> str:
+        """Of the names, in their order."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+        return digest.hexdigest()
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -22,6 +22,7 @@ def prepare(words: Words) -> str:
     """Prepare what `words` ask for; what was done, and how to go on."""
     options = _options(words)
     from vqx.data.image_folder import guess_channels  # these import torch: seconds
+    from vqx.data.layouts import split_by_fraction
     from vqx.data.prepared.manifest import read_manifest
     from vqx.data.prepared.preparation import prepare_images
     from vqx.data.recipe import Recipe
@@ -31,6 +32,7 @@ def prepare(words: Words) -> str:
     channels = options["channels"] or guess_channels(
         found.get("train") or next(iter(found.values()))
     )
+    is_plain = split_by_fraction(found, options["layout"], words.source)
     was_there = read_manifest(words.out) is not None
     began = time.monotonic()
     manifest = prepare_images(
@@ -40,6 +42,7 @@ def prepare(words: Words) -> str:
         storage=storage,
         broken=cast(Any, words.broken),
         workers=words.workers,
+        validation_fraction=options["validation_fraction"] if is_plain else None,
     )
     head = f"{words.out} is prepared so already: nothing was done"
     if not was_there:
@@ -149,7 +152,7 @@ def _next_command(words: Words, manifest: "Manifest") -> Iterator[str]:
         _typed("data.root", str(words.out)),
         f"data.loader={loader}",
         f"data.image_size={manifest.recipe['load_size']}",
-        *_unlike_the_preset(words.data, manifest.recipe),
+        *_unlike_the_preset(words.data, manifest),
     ]
     if any(split.unreadable for split in manifest.splits.values()):
         command.append("data.broken=skip")
@@ -157,14 +160,17 @@ def _next_command(words: Words, manifest: "Manifest") -> Iterator[str]:
     yield f"  {' '.join(command)}"
 
 
-def _unlike_the_preset(preset: str, recipe: dict[str, Any]) -> Iterator[str]:
+def _unlike_the_preset(preset: str, manifest: "Manifest") -> Iterator[str]:
     """Words for what a preset says otherwise than the folder was prepared with."""
-    usual = composed([f"data={preset}", "data.root=."])["data"]
+    usual, recipe = composed([f"data={preset}", "data.root=."])["data"], manifest.recipe
     if usual["load_size"] not in (None, recipe["load_size"]):
         yield "data.load_size=null"
     for key in ("filter", "channels"):
         if usual[key] not in (None, recipe[key]):
             yield f"data.{key}={recipe[key]}"
+    fraction = manifest.validation_fraction
+    if fraction not in (None, usual["validation_fraction"]):
+        yield f"data.validation_fraction={fraction}"
 
 
 def _typed(key: str, value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vqx.config import run_name, signature
+from vqx.data import Data
 from vqx.errors import CheckpointError, Interrupted, RunLocked, VqxError
 from vqx.runs.code import own_digests
 from vqx.runs.files import truncate_metrics
@@ -16,6 +17,7 @@ from vqx.runs.provenance import write_provenance
 from vqx.runs.status import Heartbeat, State, first_line
 from vqx.training.checkpoints import load_newest
 from vqx.training.collapse import collapse_note
+from vqx.training.continuity import check_same_images
 from vqx.training.evaluation import Evaluation
 from vqx.training.experiment import Experiment, build_experiment, construct
 from vqx.training.loggers import Logger, NoLogger
@@ -96,7 +98,7 @@ def _fit(
     _leave_if_asked(stop, world)
     experiment = build_experiment(config, device=world.device)
     state = TrainState(experiment, device=world.device)
-    _restore(state, folder, world)
+    _restore(state, experiment.data, folder, world)
     _leave_if_asked(stop, world)
     plan = Plan.of(experiment)
     _announce(experiment, state, plan, folder, world)
@@ -158,10 +160,11 @@ def _write_down(
     folder.write_result(final_result(experiment, state, evaluation, world))
 
 
-def _restore(state: TrainState, folder: RunFolder, world: World) -> None:
+def _restore(state: TrainState, data: Data, folder: RunFolder, world: World) -> None:
     """Go on from the newest intact checkpoint, if there is one; log lines beyond it are dropped."""
     saved, damaged = load_newest(folder.checkpoints)
     if saved is not None:
+        check_same_images(saved.get("images", {}), data, folder=folder.path)
         state.load_state_dict(saved)
     if world.agree(state.step) != -world.agree(-state.step):
         raise CheckpointError(

@@ -8,6 +8,7 @@ from torch import nn
 from vqx.models import Tokenizer
 from vqx.training.adversary import Adversary
 from vqx.training.averaging import WeightAverage
+from vqx.training.continuity import contents_of
 from vqx.training.experiment import Experiment
 from vqx.training.health import CodebookHealth
 from vqx.training.precision import Precision
@@ -37,6 +38,7 @@ class TrainState:
         self.chronometer = Chronometer()
         self.step = 0
         self.evaluated_step = -1
+        self.images = contents_of(experiment.data)
         self.replaced: list[str] = []  # names of unreadable training images, of all ranks
 
     @property
@@ -49,6 +51,7 @@ class TrainState:
         return {
             "step": self.step,
             "evaluated_step": self.evaluated_step,
+            "images": self.images,
             "replaced": self.replaced,
             "tokenizer": self.tokenizer.state_dict(),
             "losses": self.losses.state_dict(),

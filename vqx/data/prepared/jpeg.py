@@ -26,7 +26,8 @@ def _library() -> Path:
     if not found:
         raise DataError(
             "JPEG images in a .beton file are decoded by ffcv, which is not installed: run "
-            "tools/install-ffcv.sh and pip install 'vqx[ffcv]'"
+            "tools/install-ffcv.sh (elsewhere than on Debian or Ubuntu: OpenCV and libturbojpeg, "
+            "then pip install 'vqx[ffcv]')"
         )
     return found[0]
 

@@ -1,4 +1,4 @@
-"""manifest.json of a prepared folder: what is in it, from what, and how it was made. No torch."""
+"""manifest.json of a prepared folder: what is in it, from what, and how it was made."""
 
 import json
 import os
@@ -68,7 +68,7 @@ class PreparedSplit:
     `file`: its file in the folder; `stored_bytes`: of the images alone; `jpg`: how many are JPEG;
     `short_side`, `long_side`: (smallest, median, largest) of the stored images in pixels;
     `source_sha256`: of the names and the contents of all source files, in order;
-    `source_fingerprint`: `ImageSource.fingerprint` of them, "" where it is not known.
+    `source_fingerprint`, `names_sha256`: as of their `ImageSource`, "" where not known.
     """
 
     file: str
@@ -80,17 +80,22 @@ class PreparedSplit:
     long_side: tuple[int, int, int]
     source_sha256: str
     source_fingerprint: str = ""
+    names_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A prepared folder. `recipe`: `Recipe.to_dict()`; `made`: free text, when and with what."""
+    """A prepared folder. `recipe`: `Recipe.to_dict()`; `made`: free text, when and with what.
+
+    `validation_fraction`: of one plain folder that was split by it, else None.
+    """
 
     source: str
     recipe: dict[str, Any]
     storage: Storage
     splits: dict[str, PreparedSplit]
     made: dict[str, Any]
+    validation_fraction: float | None = None
 
     def write(self, folder: Path) -> None:
         """Write it, atomically: the last step of a preparation."""
@@ -125,7 +130,9 @@ def read_manifest(folder: Path) -> Manifest | None:
 def _from_dict(content: Mapping[str, Any]) -> Manifest:
     splits = {name: _split_from(fields) for name, fields in content["splits"].items()}
     storage = Storage(**content["storage"])
-    return Manifest(content["source"], content["recipe"], storage, splits, content["made"])
+    kept = {key: content[key] for key in ("source", "recipe", "made")}
+    fraction = content.get("validation_fraction")  # not in the first prepared folders
+    return Manifest(storage=storage, splits=splits, validation_fraction=fraction, **kept)
 
 
 def _split_from(fields: Mapping[str, Any]) -> PreparedSplit:

@@ -52,7 +52,7 @@ def is_prepared(root: Path) -> bool:
     return read_manifest(root) is not None or bool(_betons(root))
 
 
-def open_prepared(root: Path, asked: Asked) -> Opened:
+def open_prepared(root: Path, asked: Asked, *, validation_fraction: float | None = None) -> Opened:
     """The training and the evaluation set of `root`, in which something is prepared.
 
     Raises ConfigError for keys that ask for something else than what it was prepared with.
@@ -65,6 +65,7 @@ def open_prepared(root: Path, asked: Asked) -> Opened:
     except TypeError as error:
         raise DataError(f"the recipe of {root} is damaged: prepare the data again") from error
     _check_recipe(root, recipe, asked)
+    _check_fraction(root, manifest.validation_fraction, validation_fraction)
     splits = _choose(manifest.splits, asked.evaluation_split, root)
     about = [
         _about(root, manifest, recipe, split, asked, training=split == splits[0])
@@ -97,6 +98,14 @@ def _check_recipe(root: Path, recipe: Recipe, asked: Asked) -> None:
             )
 
 
+def _check_fraction(root: Path, there: float | None, asked: float | None) -> None:
+    if there is not None and asked not in (None, there):
+        raise ConfigError(
+            f"validation_fraction={asked}: {root} was prepared with {there}: set "
+            f"data.validation_fraction={there}, or prepare the data again"
+        )
+
+
 def _choose(splits: Mapping[str, Any], evaluation_split: str | None, root: Path) -> list[str]:
     """Names of the training and the evaluation split."""
     if evaluation_split not in (None, "validation", "test"):
@@ -127,11 +136,23 @@ def _about(
         channels=recipe.channels,
         description=f"{asked.name} {split}, {recipe.description}, {size}x{size} centre crop"
         + _jpeg_note(manifest, content),
-        fingerprint=f"prepared {content.source_sha256}, {manifest.recipe}, {manifest.storage}, "
-        f"{split}, {size}",
+        fingerprint=_fingerprint(manifest, recipe, content, size),
         broken="stop" if asked.broken == "stop" else forgiving,
         unreadable={one.index: (one.name, one.reason) for one in content.unreadable},
+        origin=_origin(content),
     )
+
+
+def _fingerprint(manifest: Manifest, recipe: Recipe, split: PreparedSplit, image_size: int) -> str:
+    """That of the files themselves, whose pixels raw images have."""
+    source = split.source_fingerprint or f"prepared {split.source_sha256}"
+    text = recipe.fingerprint(source, image_size)
+    return f"{text}, {manifest.storage}" if split.jpg else text
+
+
+def _origin(split: PreparedSplit) -> dict[str, str]:
+    known = {"names": split.names_sha256, "files": split.source_sha256}
+    return {key: value for key, value in known.items() if value}
 
 
 def _jpeg_note(manifest: Manifest, split: PreparedSplit) -> str:

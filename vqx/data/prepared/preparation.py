@@ -41,12 +41,14 @@ def prepare_images(
     broken: Literal["stop", "skip"] = "stop",
     workers: int | None = None,
     show_progress: bool = True,
+    validation_fraction: float | None = None,
 ) -> Manifest:
     """Prepare `sources` (by split) in `folder`, or go on where an earlier preparation ended.
 
-    `workers`: processes that decode (null: one for each core); 0: this one. A folder that is
-    prepared so already is left as it is. Raises DataError for one prepared otherwise, an unreadable
-    image (`broken` = stop), a full disk, a worker that died, and another preparation in `folder`.
+    `workers`: processes that decode (null: one for each core); 0: this one. `validation_fraction`:
+    for the manifest. A folder that is prepared so already is left as it is. Raises DataError for
+    one prepared otherwise, an unreadable image (`broken` = stop), a full disk, a worker that died,
+    and another preparation in `folder`.
     """
     identity = identity_of(sources, recipe, storage)
     done = already_prepared(folder, identity)
@@ -62,7 +64,7 @@ def prepare_images(
                 return done
             with closing(Journal(folder, identity)) as journal:
                 splits = [SplitWriter(folder, one, journal, broken == "skip") for one in encoders]
-                preparation = _Preparation(folder, identity, journal, splits)
+                preparation = _Preparation(folder, identity, journal, splits, validation_fraction)
                 return preparation.run(workers=workers, show=show_progress)
 
 
@@ -72,6 +74,7 @@ class _Preparation:
     identity: Identity
     journal: Journal
     splits: list[SplitWriter]
+    validation_fraction: float | None
 
     def run(self, *, workers: int, show: bool) -> Manifest:
         for split in self.splits:
@@ -112,6 +115,7 @@ class _Preparation:
                 for one in self.splits
             },
             made=_made(seconds, images),
+            validation_fraction=self.validation_fraction,
         )
         for split in self.splits:
             split.name_files()

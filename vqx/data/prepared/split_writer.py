@@ -184,6 +184,7 @@ class SplitWriter:
             long_side=_spread(np.maximum(images["height"], images["width"])),
             source_sha256=self._hash(records),
             source_fingerprint=fingerprint,
+            names_sha256=self.encoder.source.names_sha256,
         )
 
     def _hash(self, records: np.ndarray) -> str:

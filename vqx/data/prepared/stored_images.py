@@ -44,6 +44,11 @@ class StoredImages(ImageSet):
         return self._about.fingerprint
 
     @property
+    def contents(self) -> dict[str, str]:
+        """See `ImageSet.contents`."""
+        return {**super().contents, **self._about.origin}
+
+    @property
     def left_out(self) -> list[str]:
         """See `ImageSet.left_out`."""
         return sorted(self._left_out)
@@ -146,6 +151,11 @@ class ThreadedImages(ReaderImages):
     def fingerprint(self) -> str:
         """See `ImageSet.fingerprint`."""
         return self._about.fingerprint
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """See `ImageSet.contents`."""
+        return {**super().contents, **self._about.origin}
 
     def _answers(self, requests: Iterable[Request], workers: int) -> Generator[Answer, None, None]:
         return read_ahead(self.reader.__getitem__, requests, threads=workers)

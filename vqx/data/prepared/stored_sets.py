@@ -16,7 +16,8 @@ class StoredSplit:
 
     `name` of the data set; `file` it is read from, for messages; `images` N, unreadable ones
     included; `unreadable`: index -> (name, reason) of those that were not stored; `broken`: what
-    they do, see `Reader`; `description`, `fingerprint` and the rest as of `ImageSet`.
+    they do, see `Reader`; `description`, `fingerprint` and the rest as of `ImageSet`; `origin`:
+    what its `contents` have besides.
     """
 
     name: str
@@ -29,6 +30,7 @@ class StoredSplit:
     fingerprint: str
     broken: Broken
     unreadable: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.unreadable and self.broken == "stop":
