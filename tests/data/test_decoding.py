@@ -100,3 +100,10 @@ def test_headers_tell_grey_from_colour(tmp_path):
     colour = save(tmp_path / "d.jpg", Image.fromarray(noise(3, 3)))
     palette = save(tmp_path / "e.png", Image.fromarray(noise(3, 3)).convert("P"))
     assert [is_grey(p) for p in (grey, deep, alpha, colour, palette)] == [True] * 3 + [False] * 2
+
+
+def test_grey_of_a_jpeg_is_that_of_its_colours_and_not_its_luma(tmp_path):
+    path = save(tmp_path / "a.jpg", Image.fromarray(noise(16, 24)), quality=90)
+    colours = pixels(path, 3).astype(np.float64)
+    grey = colours @ [0.299, 0.587, 0.114]
+    assert np.abs(pixels(path, 1) - grey).max() <= 0.51

@@ -43,6 +43,7 @@ def test_another_process_gets_footers_not_pixels(tree):
     assert len(message) < 2000
     assert content(pickle.loads(message), 9) == encoded["train"][9]
     assert pickle.loads(message).fingerprint() == train.fingerprint()
+    assert train.together == pickle.loads(message).together == max(g.rows for g in train.groups)
     stored = sum(map(len, encoded["train"]))
     assert stored < sum(train.sizes()) < 3 * stored  # a dictionary may hold them once more
 

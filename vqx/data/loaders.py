@@ -92,7 +92,7 @@ def _open(
         return open_prepared(root, asked, validation_fraction=fraction)
     found = find_sources(layout, root, validation_fraction=fraction, classes=classes)
     splits = choose_splits(found, asked.evaluation_split, root, layout=layout)
-    return _open_images(splits, root, asked, cache_dir, start_method)
+    return _open_images(splits, root, asked, cache_dir, start_method, layout)
 
 
 def _check(
@@ -114,12 +114,14 @@ def _open_images(
     asked: Asked,
     cache_dir: Path,
     start_method: str | None,
+    layout: str | None,
 ) -> Opened:
     """The two sets of the image files `splits`."""
     if asked.loader == "ffcv":
+        preset = layout or "folder"  # those of layouts have their names
         raise DataError(
             f"loader=ffcv reads .beton files, {root} holds images: python -m vqx.prepare "
-            f"data=folder source={root} out=FOLDER max_resolution="
+            f"data={preset} source={root} out=FOLDER max_resolution="
             f"{asked.load_size or asked.image_size}, then data.root=FOLDER"
         )
     channels = guess_channels(splits[0]) if asked.channels is None else asked.channels

@@ -23,6 +23,7 @@ PARQUET = (
     "column image of struct<bytes, path>"
 )
 KEPT_GROUPS = 2  # decoded row groups that a process keeps
+MOST_TOGETHER = 32  # of a row group, that one process reads: its answers are held in memory
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
 _SPLITS |= {"dev": "validation", "test": "test"}
 
@@ -108,6 +109,7 @@ class ParquetSource(ImageSource):
     column: str
     groups: tuple[RowGroup, ...]
     names: Sequence[str] = field(init=False, repr=False)
+    together: int = field(init=False, repr=False)
     _firsts: np.ndarray = field(init=False, repr=False, compare=False)
     _kept: OrderedDict[int, Any] = field(init=False, repr=False, compare=False)
 
@@ -118,6 +120,8 @@ class ParquetSource(ImageSource):
             row = group.first - begin[group.file]
             names += [f"{group.file.name}:{row + i}" for i in range(group.rows)]
         object.__setattr__(self, "names", Names(names))
+        rows = min(MOST_TOGETHER, max(group.rows for group in self.groups))
+        object.__setattr__(self, "together", rows)
         object.__setattr__(self, "_firsts", np.array([group.first for group in self.groups]))
         object.__setattr__(self, "_kept", OrderedDict())
 

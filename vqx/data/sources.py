@@ -16,12 +16,14 @@ class ImageSource(ABC):
     """The encoded images of one split, by index; small enough to be sent to worker processes.
 
     `root`: where they are, for messages; `names`: one for each image, in the order that indices
-    mean, unique; `split`: train, validation or test.
+    mean, unique; `split`: train, validation or test; `together`: how many neighbours one process
+    should read rather than several.
     """
 
     root: Path
     names: Sequence[str]
     split: str
+    together: int = 1
 
     def __len__(self) -> int:
         return len(self.names)

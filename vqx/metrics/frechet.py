@@ -86,8 +86,10 @@ class Frechet(Metric):
             self.smallest_image = vgg16.smallest_image
         self._sha256 = weights_digest(path)
         self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
-        self._reference: Reference | None = None  # where this evaluation's is, or is to be, kept
-        self._cached, self._whole = False, 0  # images of the whole set
+        # Where this evaluation's is, or is to be, kept: on the first rank; whether there is such a
+        # place, whether the sums come from there, and how many images the whole set has: on all.
+        self._reference: Reference | None = None
+        self._referred, self._cached, self._whole = False, False, 0
         self._original: Frechet | None = None  # the metric that sees to the real images
         self._said: set[str] = set()
 
@@ -122,11 +124,13 @@ class Frechet(Metric):
         assert int(self.sums["images"]) == 0, "started after an update"
         if self._original is not None:
             return
-        self._reference, self._whole = self._reference_of(images), len(images)
-        stored = self._read() if rank() == 0 else None
+        self._whole = len(images)
+        # One rank alone: a fingerprint may look at every file of the set.
+        self._reference = self._reference_of(images) if rank() == 0 else None
+        stored = self._read()
         device = self.sums["images"].device
-        found = torch.tensor(int(stored is not None), device=device)
-        self._cached = bool(max_over_ranks(found))
+        found = torch.tensor([self._reference is not None, stored is not None], device=device)
+        self._referred, self._cached = map(bool, max_over_ranks(found.long()).tolist())
         if stored is not None:  # on one rank: `merge` adds the ranks' sums
             self.sums["known"] = torch.stack([stored.images, stored.content]).to(device)
             self.sums["real_sum"] = stored.features.to(device)
@@ -138,18 +142,18 @@ class Frechet(Metric):
         Raises DataError when the images were not those of the reference in the cache.
         """
         super().merge()
-        if self._original is not None or self._reference is None:
+        if self._original is not None:
             return
         if self._cached:
-            self._check_content(self._reference)
-        elif rank() == 0 and int(self.sums["images"]) == self._whole:
+            self._check_content()
+        elif self._reference is not None and int(self.sums["images"]) == self._whole:
             # An image left out may be readable next time: such sums would be no reference then.
             self._keep(self._reference)
 
     def reset(self) -> None:
         """Forget all images, and which set they are of."""
         super().reset()
-        self._reference, self._cached = None, False
+        self._reference, self._referred, self._cached = None, False, False
 
     def sibling(self) -> Self:
         """A metric of other reconstructions, which takes the real images' features from here."""
@@ -172,7 +176,7 @@ class Frechet(Metric):
 
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         self.sums["images"] += len(real)
-        if self._reference is not None:
+        if self._referred:
             self.sums["content"] += content_sum(real)
         if self._original is None and not self._cached:
             self._add_features("real", real)
@@ -222,12 +226,13 @@ class Frechet(Metric):
         except Unreadable as error:
             self._say(f"{error}: the reference's features are computed in each evaluation")
 
-    def _check_content(self, reference: Reference) -> None:
+    def _check_content(self) -> None:
         seen, known = int(self.sums["images"]), int(self.sums["known"][0])
         if seen == known and int(self.sums["content"]) == int(self.sums["known"][1]):
             return
+        place = "the first rank's reference" if self._reference is None else self._reference.path
         raise DataError(
-            f"{reference.path} is of {known} images, which are not the {seen} evaluated now: some "
+            f"{place} is of {known} images, which are not the {seen} evaluated now: some "
             "changed, or others can be read now; delete that file and evaluate again"
         )
 

@@ -31,6 +31,15 @@ def test_answers_come_in_order(indices, workers, started):
     assert started() == []
 
 
+def pid_of(index: int) -> int:
+    return os.getpid()
+
+
+def test_neighbours_go_to_one_process():
+    made_by = list(in_order(pid_of, range(0, 70), workers=3, chunk=7))
+    assert all(len(set(made_by[i : i + 7])) == 1 for i in range(0, 70, 7))
+
+
 def test_slow_answers_are_not_overtaken_far():
     begun = multiprocessing.get_context("fork").Value("i", 0)
 

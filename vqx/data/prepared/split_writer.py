@@ -19,7 +19,7 @@ from vqx.data.prepared.manifest import PreparedSplit, Unreadable
 from vqx.data.prepared.memmap_writer import MemmapWriter
 from vqx.data.prepared.records import RECORD, record_of, stored
 from vqx.data.prepared.reports import Reports
-from vqx.data.prepared.worker_pool import in_order
+from vqx.data.prepared.worker_pool import CHUNK, in_order
 from vqx.errors import DataError
 
 CHECKPOINT_IMAGES = 512  # at most so many are prepared again after a kill -9
@@ -94,7 +94,9 @@ class SplitWriter:
         with GrowingFile(self.writer.path, begin) as file:
             with GrowingFile(self.folder / f"{self.split}.records", noted) as records:
                 rest = range(progress.images, len(self.encoder.source))
-                with closing(in_order(self.encoder, rest, workers=workers)) as images:
+                chunk = max(CHUNK, self.encoder.source.together)
+                answers = in_order(self.encoder, rest, workers=workers, chunk=chunk)
+                with closing(answers) as images:
                     self._fill(images, file, records, reports)
             self.writer.finish(file, self._records())
 
@@ -196,7 +198,7 @@ class SplitWriter:
     def _stop(self, image: Unreadable) -> NoReturn:
         raise DataError(
             f"image {printable(str(self.encoder.source.root))}/{image.name} cannot be read "
-            f"({image.reason}): repair or remove it, or set broken=skip to leave out such images"
+            f"({image.reason}): repair or remove it, or set data.broken=skip to leave out such ones"
         )
 
 

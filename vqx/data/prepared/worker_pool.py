@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from vqx.processes import end_with_parent
 
 T = TypeVar("T")
-_CHUNK = 4
+CHUNK = 4
 _CHUNKS_AHEAD = 3  # of each worker, so that none waits for the slowest image
 _MEMORY = "out of memory"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -35,10 +35,13 @@ class WorkerLost(Exception):
         self.why = why
 
 
-def in_order(work: Callable[[int], T], indices: range, *, workers: int) -> Generator[T, None, None]:
+def in_order(
+    work: Callable[[int], T], indices: range, *, workers: int, chunk: int = CHUNK
+) -> Generator[T, None, None]:
     """`work(index)` for each of `indices` (step 1), computed by `workers` processes; 0: by this.
 
-    Closing the generator ends them. Raises WorkerLost; RuntimeError for what `work` raised.
+    `chunk` neighbours at a time go to one process. Closing the generator ends them. Raises
+    WorkerLost; RuntimeError for what `work` raised.
     """
     if not indices:
         return
@@ -49,7 +52,7 @@ def in_order(work: Callable[[int], T], indices: range, *, workers: int) -> Gener
             except MemoryError:
                 raise WorkerLost(indices[index - indices.start :], _MEMORY) from None
         return
-    pool = _Pool(work, indices, workers=min(workers, -(-len(indices) // _CHUNK)))
+    pool = _Pool(work, indices, workers=min(workers, -(-len(indices) // chunk)), chunk=chunk)
     try:
         yield from pool.answers()
     finally:
@@ -114,11 +117,13 @@ class _Worker:
 
 
 class _Pool(Generic[T]):
-    def __init__(self, work: Callable[[int], T], indices: range, *, workers: int) -> None:
+    def __init__(
+        self, work: Callable[[int], T], indices: range, *, workers: int, chunk: int
+    ) -> None:
         self._indices = indices
         self._next_given = indices.start
         self._done: dict[int, T] = {}
-        self._window = workers * _CHUNK * _CHUNKS_AHEAD
+        self._chunk, self._window = chunk, workers * chunk * _CHUNKS_AHEAD
         self._workers: list[_Worker] = []
         try:
             # Ctrl-C waits until all are here to be ended, and deaf to it.
@@ -145,7 +150,7 @@ class _Pool(Generic[T]):
         for depth in (1, 2):
             for worker in self._workers:
                 if len(worker.owed) < depth and self._next_given < limit:
-                    stop = min(self._next_given + _CHUNK, self._indices.stop)
+                    stop = min(self._next_given + self._chunk, self._indices.stop)
                     worker.give(range(self._next_given, stop))
                     self._next_given = stop
 
