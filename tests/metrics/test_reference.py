@@ -121,15 +121,9 @@ def test_the_second_time_half_the_work_gives_the_same_bits(
 def test_only_the_same_set_under_the_same_protocol_finds_it(
     vgg16_file: Path, pair: tuple[Tensor, Tensor], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sets = [
-        Named(),
-        Named("noise of seed 1"),
-        Named(description="whole"),
-        Named(split="train"),
-        Named(name="other"),
-        Named(channels=1),
-        Named(image_size=17),
-    ]
+    others = {"description": "whole", "split": "train", "name": "other", "channels": 1}
+    others |= {"image_size": 17}
+    sets = [Named(), Named("noise of seed 1"), *(Named(**{k: v}) for k, v in others.items())]
     for images in sets:
         assert measure(metric(vgg16_file, cache), *pair, images)[1] == 14
     frechet = metric(vgg16_file, cache)
