@@ -35,9 +35,11 @@ def write_tree(root: Path, *, broken: bool = True) -> Path:
     return root
 
 
-def prepared(root: Path, out: Path, *, load: int = LOAD, broken: str = "skip", **storage) -> Path:
+def prepared(
+    root: Path, out: Path, *, load: int = LOAD, channels: int = 3, broken: str = "skip", **storage
+) -> Path:
     """`root` prepared in `out`."""
-    recipe, how = Recipe(3, load, "bicubic"), Storage(**storage)
+    recipe, how = Recipe(channels, load, "bicubic"), Storage(**storage)
     prepare_images(
         find_sources(None, root),
         out,

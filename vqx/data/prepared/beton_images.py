@@ -4,10 +4,12 @@ Axes: N images, C channels, H W pixels.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from vqx.data.prepared.beton_file import BetonFile
+from vqx.data.prepared.small_images import SmallImages
 from vqx.data.prepared.stored_images import SplitReader, ThreadedImages
 from vqx.data.prepared.stored_sets import StoredSplit
 from vqx.data.reader import Broken
@@ -24,6 +26,20 @@ class BetonReader(SplitReader):
     channels: int
     image_size: int
     broken: Broken
+
+    @cached_property
+    def _small(self) -> SmallImages | None:  # type: ignore[override]
+        if self.samples is not None or self.file.decoder is not None:
+            return None
+        return SmallImages.found(
+            self.file.content,
+            self.file.samples,
+            place="data_ptr",
+            size=self.image_size,
+            stored=3,
+            channels=self.channels,
+            order="HWC",
+        )
 
     def _pixels(self, index: int) -> np.ndarray:
         sample = index if self.samples is None else int(self.samples[index])

@@ -6,6 +6,7 @@ Axes: b rows of one read, N images, C channels, H W pixels, T side of equal imag
 from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from vqx.data.image_set import ImageSet, Views
 from vqx.data.prepared.pixel_store import PixelStore
+from vqx.data.prepared.small_images import SmallImages
 from vqx.data.prepared.stored_sets import StoredSplit
 from vqx.data.reader import Answer, Broken, Position, Reader, ReaderImages, Request, cut
 from vqx.data.reading_ahead import read_ahead
@@ -107,6 +109,18 @@ class SplitReader(Reader):
     def __len__(self) -> int:
         return self.about.images
 
+    def __getitem__(self, request: Request) -> Answer:
+        """See `Reader.__getitem__`."""
+        if self._small is None:
+            return super().__getitem__(request)
+        indices, _, flips = request  # windows have no room to move in
+        return Answer(torch.from_numpy(self._small.read(indices, flips)) if indices else None, [])
+
+    @property
+    @abstractmethod
+    def _small(self) -> SmallImages | None:
+        """The images as small ones, if they all are and are all there."""
+
     def window(self, index: int, position: Position | None) -> np.ndarray:
         """See `Reader.window`; a view of the file if the image is raw."""
         if index in self.about.unreadable:
@@ -135,6 +149,19 @@ class StoreReader(SplitReader):
     channels: int
     image_size: int
     broken: Broken
+
+    @cached_property
+    def _small(self) -> SmallImages | None:  # type: ignore[override]
+        store, channels = self.store, self.channels
+        return SmallImages.found(
+            store.pixels,
+            store.index,
+            place="offset",
+            size=self.image_size,
+            stored=channels,
+            channels=channels,
+            order="CHW",
+        )
 
     def _pixels(self, index: int) -> np.ndarray:
         return self.store.image(index)
