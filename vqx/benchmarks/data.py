@@ -1,19 +1,18 @@
 """`python -m vqx.bench data`: images a second of every loader beside what most users have."""
 
 import argparse
-import csv
-import io
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vqx.benchmarks.csv_text import csv_text
 from vqx.benchmarks.progress import show_progress
 from vqx.errors import ConfigError, VqxError
 
@@ -191,16 +190,7 @@ def _show(results: "Results", setting: "Setting", out: Path | None) -> None:
     print("\n".join(render_terminal(table, width=width, bold=bold) for table in tables), end="")
     if out is not None:
         write_text_atomic(out, "\n".join(map(render_markdown, tables)))
-        write_text_atomic(out.with_suffix(".csv"), _csv(results.lines()))
-
-
-def _csv(lines: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    keys = list(dict.fromkeys(key for line in lines for key in line))
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+        write_text_atomic(out.with_suffix(".csv"), csv_text(results.lines()))
 
 
 def _caption(setting: "Setting") -> str:

@@ -1,8 +1,6 @@
 """`python -m vqx.bench models`: time and memory of an optimizer step of each model and loss."""
 
 import argparse
-import csv
-import io
 import itertools
 import os
 import shutil
@@ -11,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vqx.benchmarks.csv_text import csv_text
 from vqx.benchmarks.progress import show_progress
 from vqx.errors import ConfigError, VqxError
 
@@ -161,9 +160,9 @@ def _show(
     print("\n".join(_in_terminal(table) for table in tables), end="", flush=True)
     if out is not None:
         write_text_atomic(out, "\n".join(map(render_markdown, tables)))
-        write_text_atomic(out.with_suffix(".csv"), _csv(results.lines()))
+        write_text_atomic(out.with_suffix(".csv"), csv_text(results.lines()))
         beside = out.with_name(f"{out.stem}-parameters.csv")
-        write_text_atomic(beside, _csv(parameter_lines(parameters)))
+        write_text_atomic(beside, csv_text(parameter_lines(parameters)))
 
 
 def _in_terminal(table: "Table") -> str:
@@ -171,15 +170,6 @@ def _in_terminal(table: "Table") -> str:
 
     width = shutil.get_terminal_size((160, 24)).columns
     return render_terminal(table, width=width, bold=sys.stdout.isatty())
-
-
-def _csv(lines: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    keys = list(dict.fromkeys(key for line in lines for key in line))
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
 
 
 def _device(setting: "Setting") -> str:
