@@ -44,6 +44,7 @@ def killed_at(step, place, *words):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["raw", pytest.param("jpg", marks=pytest.mark.ffcv)])
 def test_killed_on_ffcv_files_a_run_ends_with_the_bits_of_an_unbroken_one(mode, images, tmp_path):
     prepared(images, tmp_path / "betons", load=36, mode=mode)

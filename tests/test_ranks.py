@@ -46,6 +46,7 @@ def test_spreading_a_run_changes_no_number(spread, alone, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_torchrun_gives_the_same_run(alone, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(

@@ -151,7 +151,14 @@ def test_killed_between_writing_and_naming_a_checkpoint_it_loses_that_one_only(u
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGUSR2,
+    ],
+)
 def test_stopped_by_a_signal_it_saves_says_so_and_resumes(number, unbroken, tmp_path):
     process = start("vqx.train", *LONG, cwd=tmp_path)
     wait_for_step(process, tmp_path / "results", 5)
