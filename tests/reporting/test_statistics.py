@@ -1,13 +1,22 @@
 """Seeds folded, against the standard library's exact arithmetic."""
 
 import math
+import random
 import statistics
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t, ttest_ind
 
-from vqx.reporting.statistics import Summary, summarize
+from vqx.reporting.statistics import (
+    Interval,
+    Summary,
+    mean_interval,
+    summarize,
+    t_quantile,
+    welch_interval,
+)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=8))
@@ -33,3 +42,61 @@ def test_nan_is_not_hidden() -> None:
     summary = summarize([1.0, math.nan])
     assert summary is not None
     assert math.isnan(summary.mean)
+
+
+@pytest.mark.parametrize("p", [0.75, 0.95, 0.975, 0.995])
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 99, 100, 101, 1000, 49_999])
+def test_t_quantiles_are_scipys(p: float, freedom: int) -> None:
+    assert t_quantile(p, freedom) == pytest.approx(t.ppf(p, freedom), rel=1e-7)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
+def test_interval_of_a_mean_is_scipys(values: list[float]) -> None:
+    found = mean_interval(values)
+    assert found is not None
+    mean, error = statistics.mean(values), t_error(values)
+    expected = t.interval(0.95, len(values) - 1, loc=mean, scale=error) if error else (mean, mean)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-7, abs=1e-7)
+    assert found.half_width == pytest.approx((expected[1] - expected[0]) / 2, abs=1e-7)
+
+
+def t_error(values: list[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def test_one_value_has_no_interval() -> None:
+    assert mean_interval([3.0]) is None
+    assert mean_interval([]) is None
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    source = random.Random(0)
+    found = [mean_interval([source.gauss(5, 2) for _ in range(3)]) for _ in range(2000)]
+    covered = sum(i is not None and i.low <= 5 <= i.high for i in found) / 2000
+    assert 0.935 < covered < 0.965
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9),
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9),
+)
+def test_welch_interval_is_no_narrower_than_scipys(a: list[float], b: list[float]) -> None:
+    first, second = summarize(a), summarize(b)
+    assert first is not None
+    assert second is not None
+    found = welch_interval(first, second)
+    assert found is not None
+    assert found.mean == pytest.approx(statistics.mean(b) - statistics.mean(a), abs=1e-6)
+    if t_error(a) + t_error(b) > 1e-3:
+        expected = ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
+        assert found.low <= expected.low + 1e-6
+        assert found.high >= expected.high - 1e-6
+        whole = t.ppf(0.975, 1) / t.ppf(0.975, 2)  # the most that rounding down can add
+        assert found.half_width <= whole * (expected.high - expected.low) / 2 + 1e-6
+
+
+def test_excludes_zero_on_either_side_only() -> None:
+    assert Interval(3, 1, 0.5, 1.5).excludes_zero
+    assert Interval(3, -1, -1.5, -0.5).excludes_zero
+    assert not Interval(3, 1, 0, 2).excludes_zero
+    assert not Interval(3, 0, 0, 0).excludes_zero
