@@ -24,7 +24,8 @@ _DESCRIPTION = """Measure a run again, or look at what its tokenizer does. Three
   python -m vqx.evaluate RUN plots=true [OVERRIDE ...]   the codebook on the evaluation set
 
 Metrics
-  python -m vqx.evaluate results/runs/NAME               writes result.json anew
+  python -m vqx.evaluate results/runs/NAME               writes result.json anew, and
+                                                         per_image.npz and codebook.npz
   python -m vqx.evaluate results/runs/NAME data=cifar10  on another data set: to evaluations/
   python -m vqx.evaluate results/runs/NAME metrics=fast data.image_size=32 data=cifar10
   OVERRIDE: those of vqx.train for the groups data and metrics, and trainer.device,
@@ -101,12 +102,15 @@ def _measure(run: Path, overrides: list[str], allow: Sequence[str]) -> None:
     stored = _stored_config(folder)
     config = _trusted(run, overrides, allow)
     unchanged = all(config[group] == stored[group] for group in ("data", "metrics"))
+    from vqx.training.evaluation_files import write_evaluation_files
     from vqx.training.measure import measure
 
     with RunLock(folder.path):
-        result = measure(config, folder)
+        measured = measure(config, folder)
+        result = measured.result
         if unchanged and result["complete"]:
             _refuse_to_lose(folder.read_result(), result)
+            write_evaluation_files(measured.evaluation, measured.quantizer, folder)
             place = folder.result
         else:  # other data, or a run that has not ended: neither is the run's result
             name = f"{evaluation_name(config)}-step{result['cost']['steps']}.json"

@@ -118,7 +118,7 @@ def test_a_huge_codebook_has_its_bits_measured(size: int, bits: int) -> None:
     (key,) = metric.compute()
     assert key == "bit_entropy"
     assert metric.compute()[key].value == pytest.approx(bit_entropy(codes, bits))
-    assert set(metric.missing) == {"usage", "perplexity"}
+    assert set(metric.missing) == {"usage", "perplexity", "code_entropy"}
     constant = filled(torch.full((1, 2, 2), size - 1), size).compute()
     assert constant[key].value == 0
     assert constant[key].stamp == "whole set; 4 tokens; mean over the binary digits of a code"
@@ -126,7 +126,7 @@ def test_a_huge_codebook_has_its_bits_measured(size: int, bits: int) -> None:
 
 def test_the_largest_codebook_that_is_counted() -> None:
     metric = CodebookUse(2**20)
-    assert metric.keys == ("usage", "perplexity")
+    assert metric.keys == ("usage", "perplexity", "code_entropy", "bit_entropy")
     assert not metric.missing
 
 
@@ -164,3 +164,21 @@ def test_two_ranks_equal_one(two_ranks: GlooPool, cut: int, size: int) -> None:
     expected = {key: value.value for key, value in filled(codes, size).compute().items()}
     for values in two_ranks(rank_share, codes, cut, size):
         assert values == expected
+
+
+def test_entropies_of_counted_codes_are_those_of_their_digits_and_of_an_ideal_coder() -> None:
+    codes = torch.randint(0, 5, (3, 8, 8, 2), generator=torch.Generator().manual_seed(0))
+    metric = CodebookUse(5, 2)
+    metric.update(images(3), images(3), codes)
+    metric.merge()
+    found = metric.compute()
+    bits = digits = 0.0
+    for column in codes.reshape(-1, 2).unbind(1):
+        shares = column.bincount(minlength=5) / len(column)
+        bits -= sum(float(p * p.log2()) for p in shares if p)
+        for digit in range(3):
+            p = float(((column >> digit) & 1).double().mean())
+            digits += sum(-x * math.log2(x) for x in (p, 1 - p) if x)
+    assert found["code_entropy"].value == pytest.approx(bits, rel=1e-5)
+    assert found["bit_entropy"].value == pytest.approx(digits / 6, rel=1e-5)
+    assert metric.bit_entropies is None  # of counted codes the counts tell more

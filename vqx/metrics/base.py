@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch import Tensor
 
-from vqx.collectives import sum_over_ranks
+from vqx.collectives import gather_rows, sum_over_ranks
 from vqx.errors import DataError
 from vqx.metrics.rows import rows_at_once
 
@@ -35,17 +35,29 @@ class Measurement:
 class Metric(ABC):
     """Sums that grow by `update`, are added over ranks once by `merge`, and read by `compute`.
 
-    All state is float64 or int64 sums, so a rank may have seen any number of images, none
-    included, and nothing is padded or counted twice.
+    What is computed of is float64 or int64 sums, so a rank may have seen any number of images,
+    none included, and nothing is padded or counted twice. Beside them stand the values of each
+    image, by `per_image_keys`, to compare two tokenizers image by image.
     """
 
     keys: tuple[str, ...]
+    per_image_keys: tuple[str, ...] = ()
     smallest_image: int = 1
     final_only: bool = False  # too slow for evaluations during training
 
     def __init__(self, sums: dict[str, Tensor]) -> None:
         self.sums = sums
         self._merged = False
+        self._kept: dict[str, list[Tensor]] = {}
+
+    @property
+    def per_image(self) -> dict[str, Tensor]:
+        """Values (N,) float32 of each image by key: this rank's in order, all ranks' once merged.
+
+        Ranks that saw contiguous parts in their order give the order of the whole set.
+        """
+        none = torch.zeros(0, device=next(iter(self.sums.values())).device)
+        return {key: torch.cat([none, *self._kept.get(key, ())]) for key in self.per_image_keys}
 
     def start(self, images: "ImageSet") -> None:  # noqa: B027 - most metrics need no start
         """Learn which `images` the updates will bring, all of them once, over all ranks.
@@ -90,6 +102,7 @@ class Metric(ABC):
     def merge(self) -> None:
         """Add the sums of all ranks; every rank calls it once, after its last update."""
         assert not self._merged, "merged twice, every image would count once a rank too often"
+        self._kept = {key: [gather_rows(values)] for key, values in self.per_image.items()}
         self.sums = {name: sum_over_ranks(value) for name, value in self.sums.items()}
         self._merged = True
 
@@ -101,6 +114,7 @@ class Metric(ABC):
         """Forget all images."""
         self.sums = {name: torch.zeros_like(value) for name, value in self.sums.items()}
         self._merged = False
+        self._kept = {}
 
     def to(self, device: torch.device | str) -> Self:
         """Move the sums (and a network, if there is one) to `device`; returns itself."""
@@ -116,6 +130,12 @@ class Metric(ABC):
 
     @abstractmethod
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None: ...
+
+    def _sum_up(self, name: str, values: Tensor) -> None:
+        """Add the float64 `values` (B,) to the sum `name`, and keep each if it is of an image."""
+        self.sums[name] += values.sum()
+        if name in self.per_image_keys:
+            self._kept.setdefault(name, []).append(values.float())
 
     def _count(self, name: str, *, at_least: int = 1) -> int:
         count = int(self.sums[name])

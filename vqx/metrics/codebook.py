@@ -23,9 +23,10 @@ class CodebookUse(Metric):
     whole set and all ranks, never of a batch: a mean of batch perplexities grows with the batch
     size, and the last batch alone knows little of usage.
 
-    With K above 2^20 there is `bit_entropy` instead: the entropy of each binary digit of a code
-    (the lowest first), in bits, mean over digits and codebooks, in [0, 1]; in O(Q log K) memory.
-    Of several codebooks a code of -1 stands for none, and does not count.
+    `bit_entropy` is the entropy of each binary digit of a code (the lowest first), in bits, mean
+    over digits and codebooks, in [0, 1]. With K above 2^20 it is all there is, in O(Q log K)
+    memory. `code_entropy`: bits a token that an ideal coder of these counts would need, summed over
+    codebooks. Of several codebooks a code of -1 stands for none, and does not count.
     """
 
     def __init__(self, codebook_size: int, codebooks: int = 1) -> None:
@@ -33,7 +34,9 @@ class CodebookUse(Metric):
         self.counted = codebook_size <= LARGEST_COUNTED
         digits = (codebook_size - 1).bit_length()
         columns = codebook_size if self.counted else digits
-        self.keys = ("usage", "perplexity") if self.counted else ("bit_entropy",)
+        self._digits = digits
+        of_counts = ("usage", "perplexity", "code_entropy") if self.counted else ()
+        self.keys = (*of_counts, "bit_entropy")
         super().__init__(
             {
                 "tokens": integer_sum(),
@@ -55,9 +58,18 @@ class CodebookUse(Metric):
     @property
     def bit_entropies(self) -> Tensor | None:
         """Entropy of each binary digit in bits, (Q, b) float64; None up to 2^20 codes."""
+        return None if self.counted else self._bit_entropies()
+
+    def _bit_entropies(self) -> Tensor:
+        """(Q, b) float64 in bits."""
         if self.counted:
-            return None
-        share = self.sums["ones"].double() / self.sums["seen"].clamp(min=1)[:, None]
+            counts = self.sums["counts"]
+            codes = torch.arange(self.codebook_size, device=counts.device)
+            digits = range(self._digits)
+            ones = torch.stack([(counts * (codes >> digit & 1)).sum(1) for digit in digits], dim=1)
+        else:
+            ones = self.sums["ones"]
+        share = ones.double() / self.sums["seen"].clamp(min=1)[:, None]
         return (torch.special.entr(share) + torch.special.entr(1 - share)) / math.log(2)
 
     @property
@@ -66,23 +78,29 @@ class CodebookUse(Metric):
         if self.counted:
             return {}
         reason = f"undefined for {self.codebook_size:,} codes: see bit_entropy"
-        return dict.fromkeys(("usage", "perplexity"), reason)
+        return dict.fromkeys(("usage", "perplexity", "code_entropy"), reason)
 
     def compute(self) -> dict[str, Measurement]:
-        """Usage in [0, 1] and perplexity in [1, K]; or the bit entropy in [0, 1]."""
+        """Usage in [0, 1], perplexity in [1, K], entropies in bits; of many codes bit_entropy."""
         if self.tokens == 0:
             keys = " and ".join(self.keys)
             raise DataError(f"{keys} of 0 tokens: at least 1 image must be evaluated")
-        if (entropies := self.bit_entropies) is not None:
-            stamp = self._stamp("mean over the binary digits of a code", "mean over")
-            return {"bit_entropy": Measurement(float(entropies.mean()), stamp, "higher")}
+        # One code has no binary digit, and no entropy.
+        by_digit = float(self._bit_entropies().mean()) if self._digits else 0.0
+        stamp = self._stamp("mean over the binary digits of a code", "mean over")
+        found = {"bit_entropy": Measurement(by_digit, stamp, "higher")}
+        if not self.counted:
+            return found
         counts = self.sums["counts"]
         shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
-        perplexity = float(torch.special.entr(shares).sum(1).exp().mean())
-        usage = float((counts > 0).double().mean())
+        entropies = torch.special.entr(shares).sum(1)  # (Q,) in nats
+        usage, perplexity = (counts > 0).double().mean(), entropies.exp().mean()
+        bits = float(entropies.sum()) / math.log(2)
         return {
-            "usage": Measurement(usage, self._stamp("", "of all codes of"), "higher"),
-            "perplexity": Measurement(perplexity, self._stamp("", "mean over"), "higher"),
+            "usage": Measurement(float(usage), self._stamp("", "of all codes of"), "higher"),
+            "perplexity": Measurement(float(perplexity), self._stamp("", "mean over"), "higher"),
+            "code_entropy": Measurement(bits, self._stamp("bits a token", "sum over"), None),
+            **found,
         }
 
     def _stamp(self, what: str, relation: str) -> str:

@@ -17,13 +17,18 @@ def mixed(x: Tensor) -> Tensor:
     return x ^ ((x >> 32) & 0xFFFFFFFF)
 
 
+def content_hashes(images: Tensor) -> Tensor:
+    """A hash (B,) int64 of each of the uint8 `images` (B, C, H, W)."""
+    rows = images.flatten(1)
+    rows = F.pad(rows, (0, -rows.shape[1] % _WORD)).contiguous()
+    words = rows.view(torch.int64)  # (B, words)
+    places = torch.arange(1, words.shape[1] + 1, device=images.device)
+    return mixed(mixed(words ^ mixed(places)).sum(1))
+
+
 def content_sum(images: Tensor) -> Tensor:
     """Sum () int64 of one hash an image of uint8 `images` (B, C, H, W).
 
     Sums of parts add up to that of the whole, in any order; they wrap around.
     """
-    rows = images.flatten(1)
-    rows = F.pad(rows, (0, -rows.shape[1] % _WORD)).contiguous()
-    words = rows.view(torch.int64)  # (B, words)
-    places = torch.arange(1, words.shape[1] + 1, device=images.device)
-    return mixed(mixed(words ^ mixed(places)).sum(1)).sum()
+    return content_hashes(images).sum()

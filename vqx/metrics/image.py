@@ -23,6 +23,7 @@ class ImageErrors(Metric):
     """
 
     keys = ("l1", "l2", "psnr", "psnr_global", "ssim")
+    per_image_keys = ("l1", "l2", "psnr", "ssim")
     smallest_image = WINDOW
 
     def __init__(self) -> None:
@@ -69,7 +70,7 @@ class ImageErrors(Metric):
         sums["images"] += len(difference)
         sums["values"] += difference.numel()
         sums["squared"] += squared.sum()
-        sums["l1"] += (difference.abs().sum(1).double() / values / PEAK).sum()
-        sums["l2"] += mean_squared.sum() / PEAK**2
-        sums["psnr"] += (10 * torch.log10(PEAK**2 / floored)).sum()
-        sums["ssim"] += structural_similarity(real, fake).sum()
+        self._sum_up("l1", difference.abs().sum(1).double() / values / PEAK)
+        self._sum_up("l2", mean_squared / PEAK**2)
+        self._sum_up("psnr", 10 * torch.log10(PEAK**2 / floored))
+        self._sum_up("ssim", structural_similarity(real, fake))

@@ -22,6 +22,7 @@ class Lpips(Metric):
     """
 
     keys = ("lpips",)
+    per_image_keys = ("lpips",)
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class Lpips(Metric):
         weights: str | Path | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
-        super().__init__({"images": integer_sum(), "distance": float_sum()})
+        super().__init__({"images": integer_sum(), "lpips": float_sum()})
         self.net = net
         self._network, path = perceptual_distance(net, weights=weights, cache_dir=cache_dir)
         self._sha256 = weights_digest(path)
@@ -43,7 +44,7 @@ class Lpips(Metric):
             f"{self.net} v0.1, weights {self._sha256[:8]}; [-1, 1] after rounding to uint8; "
             f"per image, then mean; {images} images"
         )
-        return {"lpips": Measurement(float(self.sums["distance"]) / images, stamp, "lower")}
+        return {"lpips": Measurement(float(self.sums["lpips"]) / images, stamp, "lower")}
 
     def to(self, device: torch.device | str) -> Self:
         """Move the sums and the network to `device`; returns itself."""
@@ -57,4 +58,4 @@ class Lpips(Metric):
     def _add(self, real: Tensor, fake: Tensor, codes: Tensor) -> None:
         distance = self._network(to_unit_range(fake), to_unit_range(real))  # (B,)
         self.sums["images"] += len(distance)
-        self.sums["distance"] += distance.double().sum()
+        self._sum_up("lpips", distance.double())

@@ -73,6 +73,16 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def per_image(self) -> Path:
+        """Metrics of each evaluation image, npz: see vqx.training.evaluation_files."""
+        return self.path / "per_image.npz"
+
+    @property
+    def codebook(self) -> Path:
+        """Use of each code on the evaluation images, and the codebook's entries, npz."""
+        return self.path / "codebook.npz"
+
+    @property
     def images(self) -> Path:
         """Folder of pictures."""
         return self.path / "images"

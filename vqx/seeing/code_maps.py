@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from vqx.quantizers import Quantizer
-from vqx.seeing.entries import Moments, PrincipalAxes
 from vqx.seeing.lettering import enlarged, labelled
+from vqx.seeing.principal_axes import Moments, PrincipalAxes
 
 _SIDE = 512  # pixels of a map's longer side; larger grids are shown a pixel a code
 _CODEBOOKS = 8

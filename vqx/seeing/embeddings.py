@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqx.quantizers import Quantizer
+from vqx.quantizers.entries import codebook_entries
 from vqx.runs.files import atomic_file
-from vqx.seeing.entries import LARGEST_DRAWN, Moments, PrincipalAxes, codebook_entries
+from vqx.seeing.principal_axes import LARGEST_DRAWN, Moments, PrincipalAxes
 
 UMAP_MISSING = "embeddings.png is of PCA alone: pip install umap-learn puts UMAP beside it"
 _LARGEST_UMAP = 2**14  # minutes beyond

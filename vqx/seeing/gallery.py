@@ -25,10 +25,10 @@ from vqx.loading import ImageTokenizer
 from vqx.runs.files import atomic_file, write_text_atomic
 from vqx.seeing.code_maps import Palette, SeenLatents, by_entry, code_map
 from vqx.seeing.embeddings import plot_embeddings, used
-from vqx.seeing.entries import LARGEST_DRAWN
 from vqx.seeing.lettering import as_picture
 from vqx.seeing.own_images import OwnImage, read_image
 from vqx.seeing.panels import SHEET_IMAGES, Thumbnail, contact_sheet, panel, psnr, thumbnail
+from vqx.seeing.principal_axes import LARGEST_DRAWN
 from vqx.seeing.tiles import TILE, Reconstruction, reconstruct
 from vqx.training.pictures import save_picture
 

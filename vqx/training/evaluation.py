@@ -3,16 +3,19 @@
 Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w) or (B, h, w, Q).
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from vqx.collectives import gather_rows
 from vqx.data import Data, EvaluationBatches, evaluation_batches
 from vqx.metrics import CodebookUse, Measurement, Metric, to_uint8
+from vqx.metrics.content import content_hashes
 from vqx.models import Tokenizer
 from vqx.training.masking import PatchMask
 from vqx.training.progress import evaluation_progress
@@ -74,7 +77,8 @@ class Evaluation:
 
     `counts` (Q, K) int64: how often each code was used; None where there are too many codes to
     count, then `bit_entropies` (Q, b) has the entropy of each binary digit of a code, in bits.
-    `tokens`: latent positions of all images.
+    `tokens`: latent positions of all images. `per_image`: metric values (N,) of each image that was
+    measured, in the set's order; `images_digest` differs wherever these images or their order do.
     """
 
     measurements: dict[str, Measurement]
@@ -84,6 +88,8 @@ class Evaluation:
     images: int
     left_out: tuple[str, ...]  # names of unreadable images
     seconds: float
+    per_image: dict[str, Tensor] = field(default_factory=dict)
+    images_digest: str = ""
 
     @property
     def values(self) -> dict[str, float]:
@@ -125,7 +131,9 @@ def evaluate(
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
-    _measure(tokenizer, batches, metrics, variants, check_stop, show_progress=show_progress)
+    hashes = _measure(
+        tokenizer, batches, metrics, variants, check_stop, show_progress=show_progress
+    )
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
@@ -137,7 +145,14 @@ def evaluate(
         images=len(data.evaluation) - len(left_out),
         left_out=left_out,
         seconds=time.perf_counter() - start,
+        per_image={key: values for metric in metrics for key, values in metric.per_image.items()},
+        images_digest=_digest(hashes),
     )
+
+
+def _digest(hashes: Tensor) -> str:
+    """Hex digest of this rank's `hashes` (n,) int64, an image each, followed by the next ranks'."""
+    return hashlib.sha256(gather_rows(hashes).cpu().numpy().tobytes()).hexdigest()[:16]
 
 
 def _measure(
@@ -148,11 +163,12 @@ def _measure(
     check_stop: Callable[[], None],
     *,
     show_progress: bool,
-) -> None:
+) -> Tensor:
     """Update `metrics` with the images rebuilt from codes, those of `variants` with theirs.
 
-    A rank may have a batch fewer than there are rounds.
+    A rank may have a batch fewer than there are rounds. Returns a hash (n,) of each image seen.
     """
+    hashes = [torch.zeros(0, dtype=torch.int64, device=batches.device)]
     progress = evaluation_progress(
         len(batches.data.evaluation),
         rounds=batches.rounds,
@@ -164,12 +180,14 @@ def _measure(
             check_stop()
             if (real := next(stream, None)) is not None:
                 fake, codes = reconstruct(tokenizer, real)
+                hashes.append(content_hashes(real))
                 for metric in metrics:
                     metric.update(real, fake, codes)
                 for variant in variants:
                     fake = variant.reconstruct(tokenizer, real)
                     for metric in variant.metrics:
                         metric.update(real, fake, codes)
+    return torch.cat(hashes)
 
 
 def _all_merged(metrics: Sequence[Metric], variants: Sequence[Variant]) -> dict[str, Measurement]:

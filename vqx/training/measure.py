@@ -1,11 +1,13 @@
 """A finished or stopped run measured again from its newest checkpoint."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from vqx.errors import CheckpointError, ConfigError
+from vqx.quantizers import Quantizer
 from vqx.runs.folder import RunFolder, read_json
 from vqx.training.checkpoints import load_newest
-from vqx.training.evaluation import evaluate
+from vqx.training.evaluation import Evaluation, evaluate
 from vqx.training.experiment import Experiment, build_experiment
 from vqx.training.placement import Rank
 from vqx.training.plan import Plan
@@ -15,12 +17,22 @@ from vqx.training.state import TrainState
 from vqx.training.world import join
 
 
-def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
-    """The content of result.json for the newest checkpoint in `folder`, on one device.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The content of a result.json, and the evaluation and quantizer that it is of."""
 
-    `complete` says whether that checkpoint is the end of the run. The cost is that of the training,
-    from the result before or else from the checkpoint's clocks. Raises CheckpointError when there
-    is no intact checkpoint, ConfigError when the data do not fit the model.
+    result: dict[str, Any]
+    evaluation: Evaluation
+    quantizer: Quantizer
+
+
+def measure(config: dict[str, Any], folder: RunFolder) -> Measured:
+    """The newest checkpoint in `folder` measured, on one device.
+
+    `complete` in the result says whether that checkpoint is the end of the run. The cost is that of
+    the training, from the result before or else from the checkpoint's clocks. Raises
+    CheckpointError when there is no intact checkpoint, ConfigError when the data do not fit the
+    model.
     """
     set_arithmetic(deterministic=config["trainer"]["deterministic"])
     world = join(Rank(), device_name=config["trainer"]["device"])
@@ -45,11 +57,12 @@ def measure(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
         mask=experiment.mask,
         show_progress=True,
     )
-    return {
+    result = {
         **result_of(experiment, evaluation, replaced=state.replaced),
         "complete": state.step == plan.steps,
         "cost": _cost(folder, state, config["trainer"]["batch_size"], evaluation.seconds),
     }
+    return Measured(result, evaluation, state.evaluated_tokenizer.quantizer)
 
 
 def _load(state: TrainState, folder: RunFolder, experiment: Experiment) -> None:

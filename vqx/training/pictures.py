@@ -52,6 +52,11 @@ def _as_rgb(image: Tensor) -> NDArray[np.uint8]:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
 
 
+def image_strip(images: Tensor) -> Image.Image:
+    """uint8 `images` (B, C, H, W) side by side, without margins: B W by H pixels, RGB."""
+    return Image.fromarray(np.concatenate([_as_rgb(image) for image in images.cpu()], axis=1))
+
+
 def save_picture(image: Image.Image, path: Path) -> None:
     """Write `image` as PNG, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from vqx.training.checkpoints import load_newest
 from vqx.training.collapse import collapse_note
 from vqx.training.continuity import check_same_images
 from vqx.training.evaluation import Evaluation
+from vqx.training.evaluation_files import write_evaluation_files
 from vqx.training.experiment import Experiment, build_experiment, construct
 from vqx.training.loggers import Logger, NoLogger
 from vqx.training.loop import Trainer
@@ -156,6 +157,7 @@ def _write_down(
     """The final evaluation as pictures, state and result; the result, last, says it is done."""
     plot_use(evaluation, folder.images / "codebook_usage.png")
     plot_curves(folder.metrics, folder.images / "curves.png", terms=experiment.losses.terms)
+    write_evaluation_files(evaluation, state.evaluated_tokenizer.quantizer, folder)
     _judge(evaluation, experiment, heartbeat)
     folder.write_result(final_result(experiment, state, evaluation, world))
 

@@ -18,7 +18,7 @@ from vqx.runs.folder import RunFolder
 from vqx.runs.status import Heartbeat
 from vqx.training.evaluation import reconstruct
 from vqx.training.loggers import Logger
-from vqx.training.pictures import reconstruction_grid, save_picture
+from vqx.training.pictures import image_strip, reconstruction_grid, save_picture
 
 PICTURED_IMAGES = 8
 
@@ -100,3 +100,6 @@ class Record:
         grid = reconstruction_grid(real, fake)
         for name in (f"step-{step:08d}.png", "reconstructions.png"):
             save_picture(grid, self.folder.images / name)
+        # By themselves, pixel for pixel: tables show the same images through every row.
+        for name, images in (("inputs.png", real), ("outputs.png", fake)):
+            save_picture(image_strip(images), self.folder.images / name)

@@ -1,6 +1,8 @@
 """The content of result.json: final metrics with their stamps, and what they cost."""
 
 import math
+import resource
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ import vqx
 from vqx.config import signature, slug
 from vqx.training.evaluation import Evaluation
 from vqx.training.experiment import Experiment
+from vqx.training.flops import flops_per_image
 from vqx.training.state import TrainState
 from vqx.training.world import World
 
@@ -39,7 +42,11 @@ def result_of(
             "codebooks": quantizer.codebooks,
             "latent_channels": quantizer.latent_channels,
             "discrete": quantizer.discrete,
+            "flops_per_image": flops_per_image(
+                experiment.tokenizer, channels=data.channels, image_size=data.image_size
+            ),
             "tokens_per_image": tokens_per_image,
+            "bits_per_token": bits_per_token,
             "bits_per_image": tokens_per_image * bits_per_token,
         },
         "data": {
@@ -74,6 +81,7 @@ def final_result(
         devices=world.size,
         nodes=world.nodes,
         peak_memory_bytes=peak_memory(world.device),
+        peak_process_bytes=peak_process_memory(),
     )
     return result
 
@@ -86,6 +94,7 @@ def cost_of(
     device: str | None,
     devices: int | None,
     peak_memory_bytes: int | None,
+    peak_process_bytes: int | None = None,
     nodes: int | None = 1,
 ) -> dict[str, Any]:
     """What the training so far has taken; its clocks are in the checkpoint."""
@@ -99,6 +108,7 @@ def cost_of(
         "images_per_second": state.chronometer.images_per_second,
         "evaluate_seconds": evaluate_seconds,
         "peak_memory_bytes": peak_memory_bytes,
+        "peak_process_bytes": peak_process_bytes,
     }
 
 
@@ -110,3 +120,9 @@ def device_name(device: torch.device) -> str:
 def peak_memory(device: torch.device) -> int | None:
     """Peak bytes allocated on a GPU; None on a CPU, where only the whole process can be asked."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def peak_process_memory() -> int:
+    """Peak resident bytes of this process, libraries included, since it was started."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,6 +1,6 @@
-"""The entries of a codebook, explicit or not, and their principal axes.
+"""Principal axes of a codebook's entries, and of other rows.
 
-Axes: K codes, D latent width, Q codebooks, N rows, n axes.
+Axes: D latent width, N rows, n axes.
 """
 
 from dataclasses import dataclass
@@ -8,29 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqx.quantizers import Quantizer
-
 LARGEST_DRAWN = 2**16
 _AT_ONCE = 2**14
-
-
-@torch.no_grad()
-def codebook_entries(quantizer: Quantizer, codebook: int = 0) -> Tensor:
-    """What the codes of one codebook add to the latents, (K, D) float32 on the CPU.
-
-    Decoded, so that quantizers without a table of entries have them too. Of several codebooks the
-    others' codes stay 0: entries are then right but for one constant vector.
-    """
-    size, device = quantizer.codebook_size, _device(quantizer)
-    parts = []
-    for first in range(0, size, _AT_ONCE):
-        codes = torch.arange(first, min(first + _AT_ONCE, size), device=device)[None, None]
-        if quantizer.codebooks > 1:
-            columns = codes.new_zeros(*codes.shape, quantizer.codebooks)
-            columns[..., codebook] = codes
-            codes = columns
-        parts.append(quantizer.decode(codes)[0, :, 0].T.float().cpu())
-    return torch.cat(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +59,3 @@ class Moments:
         signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
         shares = (variances[:count] / variances.sum().clamp(min=1e-300)).tolist()
         return PrincipalAxes(mean, directions * signs, variances[:count].sqrt(), shares)
-
-
-def _device(quantizer: Quantizer) -> torch.device:
-    tensors = (*quantizer.parameters(), *quantizer.buffers())
-    return next(iter(tensors)).device if tensors else torch.device("cpu")

@@ -1,0 +1,227 @@
+"""Weights & Biases: the rows of metrics.jsonl, pictures, a table, and the result as summary.
+
+W&B's history of a run is metrics.jsonl line by line. A row's place in it (what W&B itself calls
+step) is twice the optimizer step, one more for an evaluation: so the two lines of one step stay
+apart, and a line that a resumed run repeats is told by its place. A run that goes on offline
+writes the whole history anew, from metrics.jsonl; online only what the server does not have.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vqx.errors import ConfigError, VqxError
+from vqx.runs.files import read_lines
+from vqx.runs.folder import RunFolder
+from vqx.runs.status import State, first_line
+from vqx.training.wandb_server import check_installed, server_fault
+
+_FINISH_SECONDS, _HURRIED_SECONDS = 300.0, 30.0  # the latter after a signal that asks to stop
+_HEAD = ("step", "images_seen", "time")
+
+
+class WandbLogger:
+    """Weights & Biases: the run's id is its signature, so a resumed run goes on as the same one.
+
+    Without a login or network (`mode=auto`) it records offline under the run folder;
+    `python -m vqx.report wandb=sync` sends that later. Raises ConfigError when the package is
+    missing. Any other failure of W&B is one warning: the run goes on without it.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str = "vqx",
+        entity: str | None = None,
+        group: str | None = None,
+        mode: str = "auto",
+    ) -> None:
+        if mode not in ("auto", "online", "offline"):
+            raise ConfigError(f"logger.mode must be auto, online or offline; got {mode!r}")
+        self._project, self._entity = project, entity
+        self._group = group or os.environ.get("VQX_SWEEP")
+        self._mode = mode
+        self._run: Any = None  # None: not started, or lost
+        self._first_place = 0  # of the rows that the server does not have yet
+
+    def start(self, *, folder: Path, signature: str, name: str, config: Mapping[str, Any]) -> None:
+        """Open the run with id `signature`, and bring it to where metrics.jsonl is.
+
+        Raises VqxError when it cannot and `mode` is online.
+        """
+        check_installed()
+        self._folder = RunFolder(folder)
+        identity = {"id": signature, "name": name, "config": dict(config)}
+        mode = self._mode if self._mode != "auto" else _available_mode()
+        try:
+            self._begin(identity, mode=mode)
+        except Exception as error:
+            if self._mode == "online":
+                raise VqxError(
+                    f"W&B cannot be started ({first_line(error)}): see `wandb login`, or record "
+                    "with logger.mode=offline"
+                ) from error
+            if mode != "online":
+                self._lose(error)
+                return
+            _warn(f"W&B cannot be started online ({first_line(error)}): it records offline")
+            with self._guarded():
+                self._begin(identity, mode="offline")
+        with self._guarded():
+            self._catch_up()
+
+    def line(self, record: Mapping[str, Any]) -> None:
+        """Record one line of metrics.jsonl."""
+        with self._guarded():
+            self._line(record)
+
+    def picture(self, path: Path, *, step: int) -> None:
+        """Show the reconstructions of the evaluation at `step`."""
+        with self._guarded():
+            self._picture(path, step=step)
+
+    def finish(self, *, state: State, exit_code: int, message: str = "") -> None:
+        """End as `state`; a run that is done with its result.json as summary, pictures, a table."""
+        with self._guarded():
+            done = state in (State.DONE, State.COLLAPSED)
+            result = self._folder.read_result() if done else None
+            if result is not None:
+                self._final_row(result)
+                self._run.summary.update(summary_of(result))
+            self._run.summary.update({"state": str(state), "message": message})
+            if state is State.INTERRUPTED:
+                self._run.mark_preempting()
+            self._close(exit_code, hurried=state is State.INTERRUPTED)
+
+    def _begin(self, identity: Mapping[str, Any], *, mode: Any) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=self._project,
+            entity=self._entity,
+            group=self._group,
+            dir=self._folder.path,
+            mode=mode,
+            resume="allow" if mode == "online" else None,
+            # Its capture of the console would fail with it, and take the run's own words along.
+            settings=wandb.Settings(silent=True, console="off"),
+            **identity,
+        )
+        self._first_place = self._run.starting_step if mode == "online" else 0
+
+    def _catch_up(self) -> None:
+        """Say which axis counts, and record the lines there are from before."""
+        run = self._run
+        run.define_metric("step")
+        for name in _HEAD[1:]:
+            run.define_metric(name, summary="none")
+        for kind in ("train", "evaluate"):  # the summary is the result, under the result's names
+            run.define_metric(f"{kind}/*", step_metric="step", summary="none")
+        run.define_metric("images/*", step_metric="step")
+        run.summary.update({"state": str(State.RUNNING), "message": ""})
+        for record in read_lines(self._folder.metrics):
+            self._line(record)
+            path = self._folder.images / f"step-{record['step']:08d}.png"
+            if record["kind"] == "evaluate" and path.exists():
+                self._picture(path, step=record["step"])
+
+    def _line(self, record: Mapping[str, Any]) -> None:
+        kind, step = record["kind"], record["step"]
+        values = {key: value for key, value in record.items() if key not in (*_HEAD, "kind")}
+        head = {key: record[key] for key in _HEAD if key in record}
+        self._row(
+            {**head, **{f"{kind}/{key}": value for key, value in values.items()}},
+            place=2 * step + (kind == "evaluate"),
+        )
+        if kind == "evaluate":
+            self._run.summary.update(values)
+
+    def _picture(self, path: Path, *, step: int) -> None:
+        import wandb
+
+        self._row(
+            {"step": step, "images/reconstructions": wandb.Image(str(path))}, place=2 * step + 1
+        )
+
+    def _final_row(self, result: Mapping[str, Any]) -> None:
+        import wandb
+
+        step = result["cost"]["steps"]
+        row: dict[str, Any] = {"step": step, "final_metrics": _table(result)}
+        for name in ("codebook_usage", "curves"):
+            if (path := self._folder.images / f"{name}.png").exists():
+                row[f"images/{name}"] = wandb.Image(str(path))
+        self._row(row, place=2 * step + 2)
+
+    def _row(self, values: Mapping[str, Any], *, place: int) -> None:
+        if place >= self._first_place:
+            self._run.log(dict(values), step=place)
+
+    def _close(self, exit_code: int, *, hurried: bool) -> None:
+        """Bring everything to disk or server; what takes longer than it may is left behind."""
+        run, failure = self._run, []
+
+        def finish() -> None:
+            try:
+                run.finish(exit_code=exit_code)
+            except Exception as error:
+                failure.append(error)
+
+        seconds = _HURRIED_SECONDS if hurried else _FINISH_SECONDS
+        thread = threading.Thread(target=finish, name="vqx-wandb-finish", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():
+            raise TimeoutError(f"it has not ended within {seconds:g} s")
+        if failure:
+            raise failure[0]
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Run the block if W&B is there; a failure in it ends W&B's part, never the run's."""
+        if self._run is None:
+            return
+        try:
+            yield
+        except Exception as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._run = None
+        _warn(
+            f"W&B has stopped recording ({first_line(error)}): the run goes on without it, and "
+            "metrics.jsonl has everything"
+        )
+
+
+def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B's summary says of a result.json: metrics by name, `model/...` and `cost/...`."""
+    flat = {key: metric["value"] for key, metric in result["metrics"].items()}
+    for part in ("model", "cost"):
+        flat |= {f"{part}/{k}": v for k, v in result.get(part, {}).items() if v is not None}
+    return flat
+
+
+def _table(result: Mapping[str, Any]) -> Any:
+    """The final metrics with how each was measured, and those left out with the reason."""
+    import wandb
+
+    rows = [
+        [key, metric["value"], metric["better"], metric["stamp"]]
+        for key, metric in result["metrics"].items()
+    ]
+    rows += [[key, None, None, f"left out: {why}"] for key, why in result["missing"].items()]
+    return wandb.Table(columns=["metric", "value", "better", "protocol"], data=rows)
+
+
+def _available_mode() -> str:
+    """What WANDB_MODE says; else "online" with a login and a network, else "offline"."""
+    return os.environ.get("WANDB_MODE") or ("offline" if server_fault() else "online")
+
+
+def _warn(text: str) -> None:
+    print(f"vqx: {text}", file=sys.stderr, flush=True)
