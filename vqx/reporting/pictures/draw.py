@@ -1,0 +1,71 @@
+"""All pictures of a report, into files: `draw`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqx.reporting.frame import Frame, Row
+from vqx.reporting.notes import Note
+from vqx.reporting.pictures.numbers import find_column
+from vqx.reporting.pictures.options import PictureOptions
+from vqx.reporting.pictures.pareto import pareto_picture
+from vqx.reporting.pictures.picture import NothingToDraw, Picture, save
+from vqx.reporting.published import Published
+
+Make = Callable[[Sequence[Row], PictureOptions, Sequence[Published]], Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Files by picture (`pareto` -> NAME-pareto.png and .svg), and what they do not show."""
+
+    files: Mapping[str, tuple[Path, ...]]
+    notes: tuple[Note, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [path for paths in self.files.values() for path in paths]
+
+
+def draw(
+    frame: Frame,
+    rows: Sequence[Row] | None = None,
+    options: PictureOptions | None = None,
+    *,
+    out: Path,
+    name: str,
+    published: Sequence[Published] = (),
+) -> Drawn:
+    """Write NAME-PICTURE.png and .svg into `out` for each picture asked for.
+
+    `rows`: rows of `frame` in the order of the table, which gives each its colour; default all.
+    Raises ConfigError where a picture asked for by name has nothing to show, or an option names
+    no column, key or metric; with `all` that is a note.
+    """
+    options = options or PictureOptions()
+    rows = frame.rows if rows is None else rows
+    files: dict[str, tuple[Path, ...]] = {}
+    notes: list[Note] = []
+    for picture in [name for name in options.names if name in _MAKERS]:
+        try:
+            made = _MAKERS[picture](rows, options, published)
+        except NothingToDraw as error:
+            if options.is_asked_for(picture):
+                raise
+            notes.append(Note(f"picture {picture}", str(error).partition(": ")[2]))
+            continue
+        paths, said = save(made, out, f"{name}-{picture}")
+        files[picture] = tuple(paths)
+        notes += [*made.notes, *said]
+    return Drawn(files, tuple(notes))
+
+
+def _pareto(
+    rows: Sequence[Row], options: PictureOptions, published: Sequence[Published]
+) -> Picture:
+    x, y = (find_column(key, rows, published) for key in (options.x, options.y))
+    return pareto_picture(rows, x=x, y=y, published=published, width=options.width)
+
+
+_MAKERS: dict[str, Make] = {"pareto": _pareto}

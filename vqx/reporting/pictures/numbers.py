@@ -1,0 +1,78 @@
+"""The numbers of rows that pictures place: a column over a row's seeds, and which way is better."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vqx.errors import ConfigError
+from vqx.guard import nearest
+from vqx.reporting.beside import columns_beside
+from vqx.reporting.columns import Column, columns_of
+from vqx.reporting.frame import Row, seed_of, state_word
+from vqx.reporting.published import Published
+from vqx.reporting.statistics import Summary, summarize
+from vqx.runs.reading import Run
+
+# Columns without a direction of their own are sizes and costs: less is better, but of speed.
+_MORE_IS_BETTER = ("images_per_second",)
+
+
+def find_column(key: str, rows: Sequence[Row], published: Sequence[Published] = ()) -> Column:
+    """The column `key` of our results or of what others printed.
+
+    Raises ConfigError where there is none.
+    """
+    results = [result for row in rows for result in row.results]
+    known = columns_beside(results, published) if published else columns_of(results)
+    for column in known:
+        if key in (column.key, column.title):
+            return column
+    keys = [column.key for column in known]
+    there = ", ".join(keys)
+    raise ConfigError(f"no column '{key}' to draw{nearest(key, keys)}; there are: {there}")
+
+
+def direction(column: Column) -> str | None:
+    """`higher` or `lower`: which values of a column are better; None for a metric that has none."""
+    if column.better or column.is_metric:
+        return column.better
+    return "higher" if column.key in _MORE_IS_BETTER else "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two columns of one row over the same runs, scaled as they are written."""
+
+    x: Summary
+    y: Summary
+
+
+def pair_of(row: Row, x: Column, y: Column) -> Pair | str:
+    """Both columns over the runs that have both finite, or why there is no such run."""
+    found = [(x.value(result), y.value(result)) for result in row.results]
+    pairs = [(a * x.scale, b * y.scale) for a, b in found if a is not None and b is not None]
+    finite = [(a, b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
+    xs = summarize([a for a, _ in finite])
+    ys = summarize([b for _, b in finite])
+    if xs is None or ys is None:
+        return "not finite" if pairs else lack(row, (x, y))
+    return Pair(xs, ys)
+
+
+def lack(row: Row, columns: Sequence[Column]) -> str:
+    """Why a row has no numbers in one of `columns`."""
+    if not row.results:
+        return f"no result ({states(row.runs)})"
+    lacking = [c.title for c in columns if all(c.value(r) is None for r in row.results)]
+    return f"no {' and no '.join(lacking or [c.title for c in columns])}"
+
+
+def states(runs: Sequence[Run]) -> str:
+    """The states of `runs`, each once."""
+    return ", ".join(dict.fromkeys(state_word(run) for run in runs))
+
+
+def seed_label(row: Row, run: Run) -> str:
+    """`fsq seed 1`: a run by its row's label; the label alone where it is the row's only one."""
+    seed = seed_of(run)
+    return row.label if len(row.runs) == 1 or seed is None else f"{row.label} seed {seed}"

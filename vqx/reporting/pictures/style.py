@@ -1,0 +1,122 @@
+"""How pictures look: one colour, marker and dash a row, in every picture and also in grey print.
+
+Colours are Okabe and Ito's without their yellow, which white paper swallows.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from vqx.reporting.pictures.lettering import short_labels
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)))
+GREY, LIGHT, INK = "#767676", "#DDDDDD", "#222222"
+POINTS = 8.0  # of all letters: what journals ask for at the least
+WIDTHS = {"column": 3.5, "full": 7.0}  # inches
+DPI = 300
+
+_LOOK: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters everywhere
+    "font.size": POINTS,
+    **dict.fromkeys(
+        (
+            "axes.titlesize",
+            "axes.labelsize",
+            "xtick.labelsize",
+            "ytick.labelsize",
+            "legend.fontsize",
+            "figure.titlesize",
+        ),
+        POINTS,
+    ),
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.5,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "svg.fonttype": "none",  # letters stay letters: they can be searched and edited
+    "svg.hashsalt": "vqx",  # ids by content, not by chance: the same bytes every time
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesStyle:
+    """What tells a row from the others; colour alone, or marker and dash alone, nearly suffice."""
+
+    color: str
+    marker: str
+    dash: Any
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Keywords of a plotted line."""
+        return {"color": self.color, "linestyle": self.dash}
+
+
+def style_of(index: int) -> SeriesStyle:
+    """The style of row number `index`: marker and dash together repeat after 36 rows."""
+    return SeriesStyle(
+        COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)], DASHES[index % len(DASHES)]
+    )
+
+
+def darker(color: str) -> str:
+    """`color` (#RRGGBB) dark enough for letters on white, its hue kept."""
+    channels = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    light = (0.299 * channels[0] + 0.587 * channels[1] + 0.114 * channels[2]) / 255
+    factor = min(1.0, 0.4 / max(light, 0.01))
+    return "#" + "".join(f"{round(channel * factor):02X}" for channel in channels)
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Matplotlib's own defaults and ours in the block, whatever a user's matplotlibrc says."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", _LOOK]):
+        yield
+
+
+def new_figure(width: str, *, height: float, widths: float = 1.0) -> Any:
+    """An empty figure of a `WIDTHS` key times `widths`, `height` in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTHS[width] * widths, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)  # which measures text; it attaches itself
+    return figure
+
+
+def legend_beside(
+    figure: Any, handles: Sequence[Any], labels: Sequence[str], *, width: str, **options: Any
+) -> Any:
+    """A legend outside of all panels: at the right of a full-width figure, else below."""
+    below = width == "column"
+    texts = short_labels(labels, 25 if below else 30)
+    columns = 2 if below and len(texts) > 1 else 1
+    place = "outside lower center" if below else "outside right center"
+    # Texts are set afterwards: a legend leaves out what starts with an underscore.
+    legend = figure.legend(
+        handles, [f"row {i}" for i in range(len(texts))], loc=place, ncols=columns, **options
+    )
+    for entry, text in zip(legend.get_texts(), texts, strict=True):
+        entry.set_text(text)
+    return legend
+
+
+def legend_height(labels: Sequence[str], *, width: str) -> float:
+    """Inches that `legend_beside` adds below, or needs at the right at the least."""
+    lines = -(-len(labels) // 2) if width == "column" else len(labels)
+    return 0.165 * lines + 0.1
