@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from vqx.cli import exit_code_of
 from vqx.config import run_name, signature
 from vqx.data import Data
 from vqx.errors import CheckpointError, Interrupted, RunLocked, VqxError
@@ -14,7 +15,7 @@ from vqx.runs.code import own_digests
 from vqx.runs.files import truncate_metrics
 from vqx.runs.folder import RunFolder
 from vqx.runs.provenance import write_provenance
-from vqx.runs.status import Heartbeat, State, first_line
+from vqx.runs.status import Heartbeat, State, first_line, state_after
 from vqx.training.checkpoints import load_newest
 from vqx.training.collapse import collapse_note
 from vqx.training.continuity import check_same_images
@@ -106,21 +107,18 @@ def _fit(
     logger = _started_logger(config, folder, world)
     bar = ProgressBar(total=plan.steps, initial=state.step, shown=world.is_first)
     record = Record(folder, logger, heartbeat)
-    summary: dict[str, float] = {}
-    exit_code = 1
     try:
         record.alive(step=state.step, steps=plan.steps)
         trainer = Trainer(experiment, state, world, stop, record, bar)
         evaluation = trainer.fit()
-        summary = evaluation.values
         if world.is_first:
             _write_down(evaluation, experiment, state, folder, world, heartbeat)
         world.barrier()
-        exit_code = 0
     finally:
         bar.close()
         record.close()
-        logger.finish(exit_code=exit_code, summary=summary)
+        if world.is_first:
+            _finish(logger, folder, sys.exception())
 
 
 def _leave_if_asked(stop: StopRequest, world: World) -> None:
@@ -144,6 +142,16 @@ def _started_logger(config: dict[str, Any], folder: RunFolder, world: World) -> 
         config=config,
     )
     return logger
+
+
+def _finish(logger: Logger, folder: RunFolder, error: BaseException | None) -> None:
+    """Tell the logger how the run ended; a folder taken over is another process's to go on with."""
+    state, message = state_after(error), first_line(error)
+    if isinstance(error, RunLocked):
+        state = State.INTERRUPTED
+    elif error is None and (status := folder.read_status()) and status.state is State.COLLAPSED:
+        state, message = status.state, status.message
+    logger.finish(state=state, exit_code=exit_code_of(error) if error else 0, message=message)
 
 
 def _write_down(

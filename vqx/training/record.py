@@ -48,12 +48,13 @@ class Record:
     def line(
         self, kind: str, *, step: int, images_seen: int, seconds: float, values: Mapping[str, float]
     ) -> None:
-        """Append one line to metrics.jsonl and pass its values on to the logger."""
+        """Append one line to metrics.jsonl and pass it on to the logger."""
         if self._lines is None:
             return
         head: dict[str, Any] = {"step": step, "images_seen": images_seen, "kind": kind}
-        self._lines.append({**head, "time": round(seconds, 3), **values})
-        self.logger.log({f"{kind}/{k}": v for k, v in values.items()}, step=step)
+        record = {**head, "time": round(seconds, 3), **values}
+        self._lines.append(record)
+        self.logger.line(record)
 
     def alive(
         self,
@@ -103,3 +104,4 @@ class Record:
         # By themselves, pixel for pixel: tables show the same images through every row.
         for name, images in (("inputs.png", real), ("outputs.png", fake)):
             save_picture(image_strip(images), self.folder.images / name)
+        self.logger.picture(self.folder.images / f"step-{step:08d}.png", step=step)

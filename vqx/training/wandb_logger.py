@@ -9,8 +9,7 @@ writes the whole history anew, from metrics.jsonl; online only what the server d
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,33 +68,23 @@ class WandbLogger:
                 self._lose(error)
                 return
             _warn(f"W&B cannot be started online ({first_line(error)}): it records offline")
-            with self._guarded():
+            try:
                 self._begin(identity, mode="offline")
-        with self._guarded():
-            self._catch_up()
+            except Exception as unrecorded:
+                self._lose(unrecorded)
+        self._attempt(self._catch_up)
 
     def line(self, record: Mapping[str, Any]) -> None:
         """Record one line of metrics.jsonl."""
-        with self._guarded():
-            self._line(record)
+        self._attempt(lambda: self._line(record))
 
     def picture(self, path: Path, *, step: int) -> None:
         """Show the reconstructions of the evaluation at `step`."""
-        with self._guarded():
-            self._picture(path, step=step)
+        self._attempt(lambda: self._picture(path, step=step))
 
     def finish(self, *, state: State, exit_code: int, message: str = "") -> None:
         """End as `state`; a run that is done with its result.json as summary, pictures, a table."""
-        with self._guarded():
-            done = state in (State.DONE, State.COLLAPSED)
-            result = self._folder.read_result() if done else None
-            if result is not None:
-                self._final_row(result)
-                self._run.summary.update(summary_of(result))
-            self._run.summary.update({"state": str(state), "message": message})
-            if state is State.INTERRUPTED:
-                self._run.mark_preempting()
-            self._close(exit_code, hurried=state is State.INTERRUPTED)
+        self._attempt(lambda: self._finish(state, exit_code=exit_code, message=message))
 
     def _begin(self, identity: Mapping[str, Any], *, mode: Any) -> None:
         import wandb
@@ -161,6 +150,17 @@ class WandbLogger:
         if place >= self._first_place:
             self._run.log(dict(values), step=place)
 
+    def _finish(self, state: State, *, exit_code: int, message: str) -> None:
+        done = state in (State.DONE, State.COLLAPSED)
+        result = self._folder.read_result() if done else None
+        if result is not None:
+            self._final_row(result)
+            self._run.summary.update(summary_of(result))
+        self._run.summary.update({"state": str(state), "message": message})
+        if state is State.INTERRUPTED:
+            self._run.mark_preempting()
+        self._close(exit_code, hurried=state is State.INTERRUPTED)
+
     def _close(self, exit_code: int, *, hurried: bool) -> None:
         """Bring everything to disk or server; what takes longer than it may is left behind."""
         run, failure = self._run, []
@@ -180,13 +180,12 @@ class WandbLogger:
         if failure:
             raise failure[0]
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Run the block if W&B is there; a failure in it ends W&B's part, never the run's."""
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do it if W&B is there; a failure ends W&B's part, never the run's."""
         if self._run is None:
             return
         try:
-            yield
+            action()
         except Exception as error:
             self._lose(error)
 
