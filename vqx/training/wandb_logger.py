@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from vqx.runs.status import State, first_line
 from vqx.training.wandb_server import check_installed, server_fault
 
 _FINISH_SECONDS, _HURRIED_SECONDS = 300.0, 30.0  # the latter after a signal that asks to stop
+_TEARDOWN_SECONDS = 5.0
+UNSENT = "unsent"
 _HEAD = ("step", "images_seen", "time")
 
 
@@ -100,6 +103,7 @@ class WandbLogger:
             settings=wandb.Settings(silent=True, console="off"),
             **identity,
         )
+        self._unsent.unlink(missing_ok=True)
         self._first_place = self._run.starting_step if mode == "online" else 0
 
     def _catch_up(self) -> None:
@@ -159,26 +163,11 @@ class WandbLogger:
         self._run.summary.update({"state": str(state), "message": message})
         if state is State.INTERRUPTED:
             self._run.mark_preempting()
-        self._close(exit_code, hurried=state is State.INTERRUPTED)
-
-    def _close(self, exit_code: int, *, hurried: bool) -> None:
-        """Bring everything to disk or server; what takes longer than it may is left behind."""
-        run, failure = self._run, []
-
-        def finish() -> None:
-            try:
-                run.finish(exit_code=exit_code)
-            except Exception as error:
-                failure.append(error)
-
+        run, hurried = self._run, state is State.INTERRUPTED
         seconds = _HURRIED_SECONDS if hurried else _FINISH_SECONDS
-        thread = threading.Thread(target=finish, name="vqx-wandb-finish", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if thread.is_alive():
-            raise TimeoutError(f"it has not ended within {seconds:g} s")
-        if failure:
-            raise failure[0]
+        if error := _within(seconds, lambda: _end(run, exit_code=exit_code)):
+            raise error
+        self._run = None
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Do it if W&B is there; a failure ends W&B's part, never the run's."""
@@ -190,11 +179,23 @@ class WandbLogger:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
+        """Go on without W&B; what this session did not send, `wandb=sync` does."""
+        import wandb
+
         self._run = None
         _warn(
-            f"W&B has stopped recording ({first_line(error)}): the run goes on without it, and "
-            "metrics.jsonl has everything"
+            f"W&B has stopped recording ({first_line(error)}): the run goes on without it; "
+            "`python -m vqx.report wandb=sync` sends all of it later, from metrics.jsonl"
         )
+        if self._unsent.parent.is_dir():
+            with suppress(OSError):  # a full disk: a recording without an end tells as much
+                self._unsent.touch()
+        _within(_TEARDOWN_SECONDS, wandb.teardown)  # or it would complain at exit, in many lines
+
+    @property
+    def _unsent(self) -> Path:
+        """A file that says that W&B does not have all of the run."""
+        return self._folder.path / "wandb" / UNSENT
 
 
 def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +204,32 @@ def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
     for part in ("model", "cost"):
         flat |= {f"{part}/{k}": v for k, v in result.get(part, {}).items() if v is not None}
     return flat
+
+
+def _end(run: Any, *, exit_code: int) -> None:
+    """Finish, and let wandb's own process end too, which writes on after that."""
+    import wandb
+
+    run.finish(exit_code=exit_code)
+    wandb.teardown(exit_code)
+
+
+def _within(seconds: float, action: Callable[[], object]) -> Exception | None:
+    """Do it in `seconds` at most; what went wrong. A server that has gone may be waited for."""
+    failures: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            action()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, name="vqx-wandb", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        return TimeoutError(f"no end after {seconds:g} s")
+    return failures[0] if failures else None
 
 
 def _table(result: Mapping[str, Any]) -> Any:
