@@ -4,7 +4,6 @@ Axes: K codes, D latent width, Q codebooks.
 """
 
 import textwrap
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,17 @@ from vqx.quantizers import Quantizer
 from vqx.quantizers.entries import codebook_entries
 from vqx.runs.files import atomic_file
 from vqx.seeing.principal_axes import LARGEST_DRAWN, Moments, PrincipalAxes
+from vqx.seeing.scatter import (
+    FEWEST_UMAP,
+    LARGEST_UMAP,
+    find_umap,
+    scatter_codes,
+    umap_neighbours,
+    umap_places,
+)
 
 UMAP_MISSING = "embeddings.png is of PCA alone: pip install umap-learn puts UMAP beside it"
-_LARGEST_UMAP = 2**14  # minutes beyond
-_FEWEST_UMAP = 8
 _CODEBOOKS = 4
-_UNUSED = "#BBBBBB"
 
 
 def plot_embeddings(
@@ -36,11 +40,11 @@ def plot_embeddings(
     size = quantizer.codebook_size
     if size > LARGEST_DRAWN or counts is None:
         return [f"no embeddings.png: of {size:,} codes, it shows {LARGEST_DRAWN:,} at most"]
-    umap = _find_umap()
+    umap = find_umap()
     notes = [] if umap else [UMAP_MISSING]
-    if umap and not _FEWEST_UMAP <= size <= _LARGEST_UMAP:
+    if umap and not FEWEST_UMAP <= size <= LARGEST_UMAP:
         umap = None
-        notes.append(f"no UMAP of {size:,} codes: only of {_FEWEST_UMAP} to {_LARGEST_UMAP:,}")
+        notes.append(f"no UMAP of {size:,} codes: only of {FEWEST_UMAP} to {LARGEST_UMAP:,}")
     shown = min(quantizer.codebooks, _CODEBOOKS)
     if shown < quantizer.codebooks:
         notes.append(f"embeddings.png: the first {shown} of {quantizer.codebooks} codebooks")
@@ -54,17 +58,6 @@ def plot_embeddings(
     with atomic_file(path) as file:
         figure.savefig(file, dpi=150, format="png")
     return notes
-
-
-def _find_umap() -> Any:
-    """The class umap.UMAP, None where umap-learn is not installed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from umap import UMAP  # type: ignore[import-not-found]
-    except ImportError:
-        return None
-    return UMAP
 
 
 def _figure(rows: int, columns: int) -> tuple[Any, Any]:
@@ -82,17 +75,14 @@ def _draw_row(panels: Any, entries: Tensor, counts: Tensor, umap: Any, title: st
     """PCA, and UMAP if given, of `entries` (K, D) used `counts` (K,) times."""
     used = int((counts > 0).sum())
     places, labels = _principal_places(entries, counts)
-    drawn = _scatter(panels[0], places, counts.numpy())
+    use, span = counts.numpy(), (1, max(2, int(counts.max())))
+    drawn = scatter_codes(panels[0], places, use, span=span)
     panels[0].set(xlabel=labels[0], ylabel=labels[1])
     panels[0].set_title(f"{title}PCA of {len(counts):,} codes, {used:,} used", fontsize=10)
     if umap is not None:
-        neighbours = min(15, len(entries) - 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a seed leaves it one thread
-            flat = umap(n_components=2, n_neighbors=neighbours, random_state=0).fit_transform(
-                entries.numpy()
-            )
-        drawn = _scatter(panels[1], np.asarray(flat, dtype=np.float64), counts.numpy()) or drawn
+        flat = umap_places(umap, entries.numpy())
+        drawn = scatter_codes(panels[1], flat, use, span=span) or drawn
+        neighbours = umap_neighbours(len(entries))
         panels[1].set_title(f"{title}UMAP, {neighbours} neighbours", fontsize=10)
         panels[1].set(xticks=[], yticks=[])
         panels[1].spines[:].set_visible(False)
@@ -123,27 +113,6 @@ def _axes(entries: Tensor, weights: Tensor) -> PrincipalAxes:
     moments = Moments(entries.shape[1])
     moments.add(entries, weights=weights)
     return moments.principal_axes(2)
-
-
-def _scatter(axes: Any, places: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
-    """Unused entries below, used ones above, the most used last; None where none is used."""
-    from matplotlib.colors import LogNorm
-
-    size = float(np.clip(9000 / len(places), 3, 45))
-    dead = counts == 0
-    axes.scatter(*places[dead].T, s=size * 0.7, c=_UNUSED, linewidths=0, alpha=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
-    order = np.argsort(counts[~dead], kind="stable")
-    if not len(order):
-        return None
-    return axes.scatter(
-        *places[~dead][order].T,
-        s=size,
-        c=counts[~dead][order],
-        norm=LogNorm(vmin=1, vmax=max(2, int(counts.max()))),
-        cmap="plasma",
-        linewidths=0,
-    )
 
 
 def used(codes: Tensor, *, codebook_size: int, codebooks: int) -> Tensor:

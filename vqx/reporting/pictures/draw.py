@@ -6,10 +6,16 @@ from pathlib import Path
 
 from vqx.reporting.frame import Frame, Row
 from vqx.reporting.notes import Note
+from vqx.reporting.pictures.curves import curves_picture
+from vqx.reporting.pictures.embeddings import embeddings_picture
+from vqx.reporting.pictures.heatmap import heatmap_picture
+from vqx.reporting.pictures.histogram import histogram_picture
+from vqx.reporting.pictures.images import images_picture
 from vqx.reporting.pictures.numbers import find_column
 from vqx.reporting.pictures.options import PictureOptions
 from vqx.reporting.pictures.pareto import pareto_picture
 from vqx.reporting.pictures.picture import NothingToDraw, Picture, save
+from vqx.reporting.pictures.usage import usage_picture
 from vqx.reporting.published import Published
 
 Make = Callable[[Sequence[Row], PictureOptions, Sequence[Published]], Picture]
@@ -47,7 +53,7 @@ def draw(
     rows = frame.rows if rows is None else rows
     files: dict[str, tuple[Path, ...]] = {}
     notes: list[Note] = []
-    for picture in [name for name in options.names if name in _MAKERS]:
+    for picture in options.names:
         try:
             made = _MAKERS[picture](rows, options, published)
         except NothingToDraw as error:
@@ -68,4 +74,43 @@ def _pareto(
     return pareto_picture(rows, x=x, y=y, published=published, width=options.width)
 
 
-_MAKERS: dict[str, Make] = {"pareto": _pareto}
+def _curves(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return curves_picture(rows, metrics=options.curves, over=options.over, width=options.width)
+
+
+def _usage(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return usage_picture(rows, over=options.over, width=options.width)
+
+
+def _histogram(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return histogram_picture(rows, width=options.width)
+
+
+def _images(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return images_picture(
+        rows,
+        indices=options.images,
+        seed=options.image_seed,
+        metric=find_column("psnr", rows),
+        difference=options.difference,
+        width=options.width,
+    )
+
+
+def _embeddings(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return embeddings_picture(rows, width=options.width)
+
+
+def _heatmap(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]) -> Picture:
+    return heatmap_picture(rows, keys=options.heatmap, metric=options.y, width=options.width)
+
+
+_MAKERS: dict[str, Make] = {
+    "pareto": _pareto,
+    "curves": _curves,
+    "usage": _usage,
+    "histogram": _histogram,
+    "images": _images,
+    "embeddings": _embeddings,
+    "heatmap": _heatmap,
+}

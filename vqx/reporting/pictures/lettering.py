@@ -57,11 +57,11 @@ def percent(value: float, _position: object = None) -> str:
 
 def log_axis(axis: Any, write: Any = number) -> None:
     """Plain numbers at the powers of ten of a logarithmic axis; at 1, 2 and 5 on a short one."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = sorted(axis.get_view_interval())
     decades = high / low if low > 0 else float("inf")
     steps = (1.0,) if decades > 300 else (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=steps, numticks=9))
     axis.set_major_formatter(write)
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())

@@ -29,6 +29,7 @@ _LOOK: dict[str, Any] = {
             "ytick.labelsize",
             "legend.fontsize",
             "figure.titlesize",
+            "figure.labelsize",
         ),
         POINTS,
     ),

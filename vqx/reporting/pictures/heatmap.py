@@ -1,0 +1,145 @@
+"""Metrics by what a configuration key says: a map of shaded cells with their numbers."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vqx.errors import ConfigError
+from vqx.reporting.columns import Column, columns_of
+from vqx.reporting.frame import Row
+from vqx.reporting.pictures.heat_data import (
+    HeatMap,
+    check_key,
+    keys_of,
+    over_keys,
+    over_metrics,
+    varying_key,
+)
+from vqx.reporting.pictures.lettering import plain, short_labels
+from vqx.reporting.pictures.numbers import find_column
+from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes
+from vqx.reporting.pictures.style import GREY, INK, WIDTHS, look, new_figure
+
+NAME = "heatmap"
+_MAP = "cividis"  # even in lightness: the same in grey print, and for any colour vision
+_CELL = 0.27  # inches
+_LETTERS = {"column": 20, "full": 36}
+_HEADER_LETTERS = 18
+
+
+def heatmap_picture(
+    rows: Sequence[Row], *, keys: Sequence[str] = (), metric: str = "psnr", width: str = "full"
+) -> Picture:
+    """What `keys` ask for: a configuration key, then metrics (a shade for each column, its own best
+    lightest), or one other key (then `metric` over both). Missing cells are hatched.
+
+    () is `levels`, or what varies, and all usual metrics. Raises ConfigError for what is neither
+    key nor column, NothingToDraw without a number.
+    """
+    heat = _map(rows, tuple(keys), metric)
+    if not np.isfinite(heat.values).any():
+        raise nothing(NAME, heat.omissions)
+    with look():
+        figure = _draw(heat, width)
+    return Picture(figure, omission_notes(NAME, heat.omissions))
+
+
+def _map(rows: Sequence[Row], keys: tuple[str, ...], metric: str) -> HeatMap:
+    key = keys[0] if keys else varying_key(rows)
+    if key is None:
+        raise nothing(NAME, [Omission("all rows", "no key of the configuration varies")])
+    check_key(key, rows)
+    others = keys[1:]
+    known = {name for texts in keys_of(rows) for name in texts}
+    second = [name for name in others if name in known]
+    if second and len(others) > 1 and not (len(others) == 2 and second == [others[0]]):
+        raise ConfigError(
+            f"heatmap={list(keys)}: after the first, one other key (and a metric), or metrics"
+        )
+    if second:
+        column = find_column(others[1] if len(others) == 2 else metric, rows)
+        return over_keys(rows, (key, second[0]), column)
+    columns = [find_column(name, rows) for name in others] or _usual(rows)
+    return over_metrics(rows, key, columns)
+
+
+def _usual(rows: Sequence[Row]) -> list[Column]:
+    """The metrics that a table shows, as far as some row has them."""
+    results = [result for row in rows for result in row.results]
+    return [
+        column
+        for column in columns_of(results)
+        if column.is_metric
+        and column.default
+        and any(column.value(result) is not None for result in results)
+    ]
+
+
+def _draw(heat: HeatMap, width: str) -> Any:
+    lines, columns = heat.values.shape
+    figure = new_figure(width, height=_CELL * lines + 1.0)
+    axes = figure.subplots()
+    axes.imshow(heat.shade, cmap=_colors(), vmin=0, vmax=1, aspect="auto")
+    for i in range(lines):
+        for j in range(columns):
+            _draw_cell(axes, heat, i, j)
+    axes.set_yticks(range(lines), short_labels(heat.rows, _LETTERS[width]))
+    room = int((WIDTHS[width] - 1) * 15 / max(columns, 1))  # letters over a column
+    axes.set_xticks(range(columns), _headers(heat))
+    turned = max(map(len, heat.columns)) > room
+    axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
+    axes.tick_params(axis="x", rotation=30 if turned else 0)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_ylabel(plain(heat.row_key))
+    if heat.column_key:
+        axes.set_xlabel(plain(heat.column_key))
+        axes.xaxis.set_label_position("top")
+    what = plain(heat.metrics[0].header) if heat.column_key else "each column by itself"
+    axes.text(
+        1.0,
+        -0.02,
+        f"{what}; light: better{_hatched(heat)}",
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        color=GREY,
+    )
+    return figure
+
+
+def _headers(heat: HeatMap) -> list[str]:
+    """What stands over the columns; direction and unit of a metric below its name."""
+    names = short_labels(heat.columns, _HEADER_LETTERS)
+    if heat.column_key:
+        return names
+    rests = [m.header.removeprefix(m.title).strip() for m in heat.metrics]
+    return [f"{name}\n{plain(rest)}" for name, rest in zip(names, rests, strict=True)]
+
+
+def _hatched(heat: HeatMap) -> str:
+    return "" if np.isfinite(heat.values).all() else "; hatched: missing"
+
+
+def _colors() -> Any:
+    """The colour map, white where a column has no direction of better."""
+    from matplotlib import colormaps
+
+    return colormaps[_MAP].with_extremes(bad="white")
+
+
+def _draw_cell(axes: Any, heat: HeatMap, i: int, j: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    value, shade = heat.values[i, j], heat.shade[i, j]
+    box: dict[str, Any] = {"xy": (j - 0.5, i - 0.5), "width": 1, "height": 1, "linewidth": 0.8}
+    if not math.isfinite(value):
+        axes.add_patch(Rectangle(**box, facecolor="white", edgecolor=GREY, hatch="////"))
+        return
+    axes.add_patch(Rectangle(**box, facecolor="none", edgecolor="white"))
+    column = heat.metrics[j]
+    dark = math.isfinite(shade) and shade < 0.55
+    text = column.write(value)
+    axes.text(j, i, plain(text), ha="center", va="center", color="white" if dark else INK)
