@@ -71,6 +71,7 @@ class WandbLogger:
                 self._lose(error)
                 return
             _warn(f"W&B cannot be started online ({first_line(error)}): it records offline")
+            _tear_down()  # for it the run is in use
             try:
                 self._begin(identity, mode="offline")
             except Exception as unrecorded:
@@ -180,8 +181,6 @@ class WandbLogger:
 
     def _lose(self, error: Exception) -> None:
         """Go on without W&B; what this session did not send, `wandb=sync` does."""
-        import wandb
-
         self._run = None
         _warn(
             f"W&B has stopped recording ({first_line(error)}): the run goes on without it; "
@@ -190,7 +189,7 @@ class WandbLogger:
         if self._unsent.parent.is_dir():
             with suppress(OSError):  # a full disk: a recording without an end tells as much
                 self._unsent.touch()
-        _within(_TEARDOWN_SECONDS, wandb.teardown)  # or it would complain at exit, in many lines
+        _tear_down()  # or it would complain at exit, in many lines
 
     @property
     def _unsent(self) -> Path:
@@ -212,6 +211,13 @@ def _end(run: Any, *, exit_code: int) -> None:
 
     run.finish(exit_code=exit_code)
     wandb.teardown(exit_code)
+
+
+def _tear_down() -> None:
+    """End wandb's own process, which has failed: whether it ends well does not matter."""
+    import wandb
+
+    _within(_TEARDOWN_SECONDS, wandb.teardown)
 
 
 def _within(seconds: float, action: Callable[[], object]) -> Exception | None:
