@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vqx.cli import shown
 from vqx.errors import VqxError
-from vqx.runs.reading import run_folders
+from vqx.runs.places import run_folders
 from vqx.watching.picture import Picture
 from vqx.watching.screen import Draw, watch_plainly, watch_terminal
 from vqx.watching.selection import Options, parse, places_of

@@ -1,6 +1,5 @@
 """Run folders read back: what a run is, and its state as a reader can tell, not as it last said."""
 
-import glob
 import socket
 import time
 from collections.abc import Iterable
@@ -9,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from vqx.errors import VqxError
+from vqx.runs.collection import collection_paused
+from vqx.runs.contents import CONFIG, RESULT, STATUS, Contents, FolderReader
 from vqx.runs.durations import duration
-from vqx.runs.folder import RunFolder, read_json
+from vqx.runs.folder import RunFolder
+from vqx.runs.index import read_indexed
 from vqx.runs.lock import is_held
 from vqx.runs.ownership import STALE_SECONDS, Found, Owner, newest_claim
+from vqx.runs.places import find_places
 from vqx.runs.status import State, Status
+
+_NO_RUN = "no config.yaml: not a run folder, or one that never started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +51,59 @@ def read_run(
 
     `config` spares reading config.yaml, most of the time it takes, when it is known.
     """
+    contents = FolderReader().read(str(path), but=() if config is None else (CONFIG,))
+    return _judged(path, path.resolve().name, contents, now=now, config=config)
+
+
+def read_runs(places: Iterable[str]) -> tuple[list[Run], list[Skipped]]:
+    """Runs in folders of runs, in run folders, or in either by glob pattern; sorted by path.
+
+    A run met twice, by path or as a copy in another place, is read once: a copy is no second seed.
+    What the files said is kept in an index (`vqx.runs.index`) for the next time, no run's state.
+    The configurations and records of runs share what is equal in them: nobody may change them.
+    """
+    runs: dict[str, Run] = {}
+    skipped: list[Skipped] = []
+    with collection_paused():
+        for place, contents in read_indexed(find_places(places)):
+            found = _judged(place.path, place.name, contents)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            elif (twin := runs.get(place.name)) is None:
+                runs[place.name] = found
+            else:
+                kept, other = (found, twin) if found.result and not twin.result else (twin, found)
+                runs[place.name] = kept
+                skipped.append(Skipped(other.folder.path, f"the same run as {kept.folder.path}"))
+    return list(runs.values()), skipped
+
+
+def _judged(
+    path: Path,
+    name: str,
+    contents: Contents,
+    *,
+    now: float | None = None,
+    config: dict[str, Any] | None = None,
+) -> Run | Skipped:
+    """The run whose files said `contents`, as things stand `now`."""
+    if config is None and contents.files[CONFIG] is None:
+        reason = contents.faults[CONFIG]
+        return Skipped(
+            path, reason or "no config.yaml: not a run folder, or one that never started"
+        )
     folder = RunFolder(path)
-    try:
-        config = _read_yaml(folder.config) if config is None else config
-    except VqxError as error:
-        return Skipped(path, str(error))
-    slug, _, signature = path.resolve().name.rpartition("-")
-    status, status_fault = _tolerant(folder.status)
-    result, result_fault = _tolerant(folder.result)
-    environment, _ = _tolerant(folder.environment)
+    slug, _, signature = name.rpartition("-")
+    written, status, result, environment = contents.files
     known = _status(folder, status)
     state, note = _state(folder, known, result, time.time() if now is None else now)
-    fault = result_fault or (status_fault if result is None else "")
+    result_fault = contents.faults[RESULT]
+    fault = result_fault or (contents.faults[STATUS] if result is None else "")
     return Run(
         folder=folder,
         slug=slug or signature,
         signature=signature,
-        config=config,
+        config=(written or {}) if config is None else config,
         status=known,
         result=result,
         environment=environment or {},
@@ -71,77 +112,9 @@ def read_run(
     )
 
 
-def read_runs(places: Iterable[str]) -> tuple[list[Run], list[Skipped]]:
-    """Runs in folders of runs, in run folders, or in either by glob pattern; sorted by path.
-
-    A run met twice, by path or as a copy in another place, is read once: a copy is no second seed.
-    """
-    runs: dict[str, Run] = {}
-    skipped: list[Skipped] = []
-    for path in run_folders(places):
-        found = read_run(path)
-        if isinstance(found, Skipped):
-            skipped.append(found)
-        elif (twin := runs.get(name := path.resolve().name)) is None:
-            runs[name] = found
-        else:
-            kept, other = (found, twin) if found.result and not twin.result else (twin, found)
-            runs[name] = kept
-            skipped.append(Skipped(other.folder.path, f"the same run as {kept.folder.path}"))
-    return list(runs.values()), skipped
-
-
-def run_folders(places: Iterable[str]) -> list[Path]:
-    """Folders in folders of runs, and run folders themselves, as they are or by glob pattern."""
-    found: dict[Path, Path] = {}
-    for place in places:
-        for text in sorted(glob.glob(str(Path(place).expanduser()))):
-            path = Path(text)
-            alone = (path / "config.yaml").exists()
-            for folder in [path] if alone else sorted(_folders(path)):
-                found.setdefault(folder.resolve(), folder)
-    return list(found.values())
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    return [p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))]
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        text = path.read_text()
-    except FileNotFoundError as error:
-        raise VqxError("no config.yaml: not a run folder, or one that never started") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise VqxError(f"config.yaml cannot be read ({error})") from error
-    try:
-        # The C parser is ten times as fast, but not in every build of the package.
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        first = str(error).splitlines()[0]
-        raise VqxError(f"config.yaml is damaged ({first})") from error
-    if not isinstance(config, dict):
-        raise VqxError("config.yaml is damaged (no keys in it)")
-    return config
-
-
-def _tolerant(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """A JSON object or None, and what is wrong with the file if something is."""
-    try:
-        return read_json(path), ""
-    except VqxError as error:
-        return None, str(error)
-    except OSError as error:
-        return None, f"{path} cannot be read ({error.strerror})"
-
-
 def _status(folder: RunFolder, record: dict[str, Any] | None) -> Status | None:
     try:
-        return None if record is None else Status.from_json(record, path=folder.status)
+        return None if record is None else Status.from_json(record, path=folder.path)
     except VqxError:
         return None
 

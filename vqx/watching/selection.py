@@ -9,7 +9,8 @@ from vqx.guard import nearest
 from vqx.reporting.columns import COLUMNS
 from vqx.reporting.selection import items, select
 from vqx.reporting.sweep import SweepWords, sweep_of
-from vqx.runs.reading import Run, Skipped, read_run, run_folders
+from vqx.runs.places import run_folders
+from vqx.runs.reading import Run, Skipped, read_run
 from vqx.watching.watcher import Place
 
 _KEYS = ("watch", "runs", "metrics")
