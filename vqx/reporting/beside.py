@@ -138,4 +138,4 @@ def _metrics(results: Sequence[Mapping[str, object]]) -> dict[str, object]:
 def _printed_column(column: Column) -> Column:
     """A column that only others have: none of our rows lacks it."""
     title, better = TITLES.get(column.key, (column.title, column.better))
-    return replace(column, title=title, better=better, by_nature=True)
+    return replace(column, title=title, better=better, by_nature=True, stands_for="")

@@ -24,6 +24,8 @@ class Column:
     deviation too. `always`: shown even if no run has it. `unless`: shown only if some run has
     another value. `by_nature`: a run without it lacks nothing that could have been measured.
     `plus`: the place of a number to add, and the column is shown if some run has one beside 0.
+    `derive`: how the number follows from others of the result where `place` has none.
+    `stands_for`: a metric; the column is shown by default where a run has this one and not that.
     """
 
     key: str
@@ -39,6 +41,8 @@ class Column:
     unless: float | None = None
     by_nature: bool = False
     plus: tuple[str, ...] = ()
+    derive: Callable[[Mapping[str, Any]], float | None] | None = None
+    stands_for: str = ""
 
     @property
     def is_metric(self) -> bool:
@@ -54,6 +58,8 @@ class Column:
     def value(self, result: Mapping[str, Any] | None) -> float | None:
         """The number of a result.json, unscaled; None when it has none."""
         value = number_at((*self.place, *(["value"] if self.is_metric else [])), result)
+        if value is None and self.derive is not None and result is not None:
+            return self.derive(result)
         more = number_at(self.plus, result) if self.plus else 0.0
         return None if value is None or more is None else value + more
 
@@ -77,7 +83,15 @@ def fixed(decimals: int) -> Callable[[float], str]:
 
 
 def _count(value: float) -> str:
-    for size, suffix in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+    return _scaled(value, ((1e9, " B"), (1e6, " M"), (1e3, " k")))
+
+
+def _operations(value: float) -> str:
+    return _scaled(value, ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")))
+
+
+def _scaled(value: float, sizes: Sequence[tuple[float, str]]) -> str:
+    for size, suffix in sizes:
         if value >= 0.9995 * size:
             return f"{value / size:.1f}{suffix}"
     return f"{value:.0f}"
@@ -91,6 +105,24 @@ def _codes(value: float) -> str:
 
 def _significant(value: float) -> str:
     return f"{value:.4g}"
+
+
+def _grouped(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _bits_per_token(result: Mapping[str, Any]) -> float | None:
+    """Of a result written before it was stored."""
+    bits = number_at(("model", "bits_per_image"), result)
+    tokens = number_at(("model", "tokens_per_image"), result)
+    return bits / tokens if bits is not None and tokens else None
+
+
+def _device_hours(result: Mapping[str, Any]) -> float | None:
+    """Hours of training on all devices, without evaluations."""
+    seconds = number_at(("cost", "train_seconds"), result)
+    devices = number_at(("cost", "devices"), result)
+    return None if seconds is None or devices is None else seconds * devices / 3600
 
 
 def _metric(key: str, title: str, decimals: int, better: str | None, **options: Any) -> Column:
@@ -111,7 +143,24 @@ COLUMNS = (
     _plain("codebooks", "codebooks", "model.codebooks", fixed(0), spread=False, unless=1.0),
     _metric("usage", "usage", 1, "higher", unit="%", scale=100),
     _metric("perplexity", "perplexity", 1, "higher"),
-    _metric("bit_entropy", "bit entropy", 3, "higher", always=False, by_nature=True),
+    _metric(
+        "bit_entropy",
+        "bit entropy",
+        3,
+        "higher",
+        always=False,
+        stands_for="usage",
+        by_nature=True,
+    ),
+    _metric(
+        "code_entropy",
+        "code entropy",
+        2,
+        None,
+        unit="bits/token",
+        default=False,
+        by_nature=True,
+    ),
     _metric("l1", "L1", 4, "lower"),
     _metric("l2", "L2", 5, "lower"),
     _metric("psnr", "PSNR", 2, "higher", unit="dB"),
@@ -137,13 +186,45 @@ COLUMNS = (
         spread=False,
         plus=("model", "discriminator_parameters"),
     ),
+    _plain(
+        "bits_per_token",
+        "bits per token",
+        "model.bits_per_token",
+        fixed(2),
+        spread=False,
+        default=False,
+        derive=_bits_per_token,
+    ),
     _plain("bits", "bits per image", "model.bits_per_image", fixed(0), spread=False, default=False),
+    _plain("flops", "FLOPs", "model.flops_per_image", _operations, spread=False, default=False),
+    _plain("steps", "steps", "cost.steps", _grouped, spread=False, default=False),
+    _plain("images_seen", "images seen", "cost.images_seen", _grouped, spread=False, default=False),
     _plain("images_per_second", "images/s", "cost.images_per_second", fixed(1)),
     _plain("time", "time", "cost.train_seconds", duration, spread=False),
+    _plain(
+        "device_hours",
+        "device hours",
+        "cost.device_hours",
+        _significant,
+        spread=False,
+        default=False,
+        derive=_device_hours,
+    ),
     _plain(
         "memory",
         "memory",
         "cost.peak_memory_bytes",
+        fixed(2),
+        unit="GiB",
+        scale=2**-30,
+        spread=False,
+        default=False,
+        by_nature=True,
+    ),
+    _plain(
+        "process_memory",
+        "process memory",
+        "cost.peak_process_bytes",
         fixed(2),
         unit="GiB",
         scale=2**-30,
@@ -164,6 +245,23 @@ def _is_filled(column: Column, results: Sequence[Mapping[str, Any]]) -> bool:
     if column.default and column.always and column.unless is None:
         return True
     return any(column.value(result) not in (None, column.unless) for result in results)
+
+
+def usual(columns: Sequence[Column], results: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The columns that a table of `results` shows unasked."""
+    return [
+        column
+        for column in filled(columns, results)
+        if column.default and (not column.stands_for or _stands_in(column, results))
+    ]
+
+
+def _stands_in(column: Column, results: Sequence[Mapping[str, Any]]) -> bool:
+    return any(
+        column.value(result) is not None
+        and number_at(("metrics", column.stands_for, "value"), result) is None
+        for result in results
+    )
 
 
 def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:

@@ -7,7 +7,10 @@ from vqx.reporting.columns import ABSENT
 
 
 def render_markdown(table: Table) -> str:
-    """The table with its caption and notes; best values are bold, what others printed italic."""
+    """The table with its caption and notes.
+
+    Best values are bold, second ones underlined, what others printed italic.
+    """
     lines = [escape(table.caption), ""] if table.caption else []
     lines.append(_line([escape(title) for title in table.header]))
     text = table.text_columns
@@ -39,6 +42,8 @@ def _cell(cell: Cell) -> str:
     text = escape(cell.text + spread)
     if cell.grey and text not in ("", ABSENT):
         return f"*{text}*{cell.mark}"
+    if cell.second:
+        return f"<ins>{text}</ins>{cell.mark}"  # GitHub shows no <u>
     return f"**{text}**{cell.mark}" if cell.best else text + cell.mark
 
 

@@ -22,29 +22,39 @@ def with_published(
     """`table` of our `rows` with each published row under the rows that repeat it, others last."""
     caveats = _numbered(beside.published, columns)
     body: list[tuple[Cell, ...]] = []
+    lines: list[Row | None] = []
     placed: set[str] = set()
     for i, row in enumerate(rows):
         body.append(table.rows[i])
+        lines.append(row)
         following = beside.repeated(rows[i + 1]) if i + 1 < len(rows) else ()
         for name in beside.repeated(row):
             if name not in placed and name not in following:
                 placed.add(name)
                 published = beside.pairs[name]
                 body.append(_cells(published, columns, caveats, f"↳ published: {published.label}"))
+                lines.append(None)
     body += [
         _cells(row, columns, caveats, name_of(row))
         for row in beside.published
         if row.row not in placed
     ]
+    lines += [None] * (len(body) - len(lines))
     notes = notes_beside(rows, columns, beside, caveats)
-    return replace(table, rows=tuple(body), notes=(*table.notes, *notes))
+    return replace(table, rows=tuple(body), lines=tuple(lines), notes=(*table.notes, *notes))
 
 
 def _cells(
     row: Published, columns: Sequence[Column], caveats: Caveats, label: str
 ) -> tuple[Cell, ...]:
     numbers = (
-        Cell(_text(column, row), mark=_marks(row, column.key, caveats), grey=True)
+        Cell(
+            _text(column, row),
+            mark=_marks(row, column.key, caveats),
+            grey=True,
+            value=row.value(column.key),
+            hover=row.source,
+        )
         for column in columns
     )
     state = f"{STATE}{_marks(row, '', caveats)}"  # a text column: its marks are part of the text

@@ -8,14 +8,15 @@ from vqx.reporting.cells import Cell, Table
 from vqx.reporting.wrapping import hanging
 
 _GAP = "  "
-_BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
+_BOLD, _DIM, _UNDERLINED, _RESET = "\033[1m", "\033[2m", "\033[4m", "\033[0m"
 
 
 def render_terminal(table: Table, *, width: int, bold: bool) -> str:
     """The table in at most `width` columns where that can be done; nothing is left out.
 
     A table too wide is set in blocks of whole columns, each with the rows' names before it. Best
-    values are bold, or with `bold=False` (no terminal) have a star.
+    values are bold and second ones underlined, or with `bold=False` (no terminal) they have a star
+    and a ring.
     """
     columns = _columns(table, bold=bold, width=width)
     lines = textwrap.wrap(table.caption, max(20, width))
@@ -24,7 +25,8 @@ def render_terminal(table: Table, *, width: int, bold: bool) -> str:
     if table.notes:
         lines += ["", *_notes(table, width)]
     if not bold and any(cell.best for row in table.rows for cell in row):
-        lines.append("* best of its column")
+        ring = ", ° second" if any(cell.second for row in table.rows for cell in row) else ""
+        lines.append(f"* best of its column{ring}")
     return "\n".join(lines) + "\n"
 
 
@@ -56,7 +58,7 @@ def _columns(table: Table, *, bold: bool, width: int) -> list[_Column]:
 
 
 def _style(cell: Cell) -> str:
-    return _DIM if cell.grey else _BOLD if cell.best else ""
+    return _DIM if cell.grey else _BOLD if cell.best else _UNDERLINED if cell.second else ""
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -65,8 +67,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _numbers(cells: Sequence[Cell], *, starred: bool) -> list[str]:
     """Numbers with means, spreads and marks below each other."""
-    stars = starred and any(cell.best for cell in cells)
-    marks = [cell.mark + ("*" if cell.best and stars else "") for cell in cells]
+    marks = [cell.mark + (_star(cell) if starred else "") for cell in cells]
     numbers = _pointed(cells)
     mean = max(map(len, numbers), default=0)
     spread = max((len(cell.spread) for cell in cells), default=0)
@@ -78,6 +79,10 @@ def _numbers(cells: Sequence[Cell], *, starred: bool) -> list[str]:
         end = own + between if cell.grey else between + own
         texts.append(number.rjust(mean) + end.ljust(room + mark))
     return texts
+
+
+def _star(cell: Cell) -> str:
+    return "*" if cell.best else "°" if cell.second else ""
 
 
 def _pointed(cells: Sequence[Cell]) -> list[str]:
