@@ -80,7 +80,7 @@ function configurationRow(key, columns) {
       const value = valueOf(run, key);
       return value === usual
         ? make("td", { class: "same" }, shownValue(value))
-        : make("td", { class: "differs" }, make("span", { "aria-label": "differs: " }, "≠ "), shownValue(value));
+        : make("td", { class: "differs" }, make("span", { role: "img", "aria-label": "differs:" }, "≠\u00a0"), shownValue(value));
     }),
   );
 }

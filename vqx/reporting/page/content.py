@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vqx.reporting.cells import Table
+from vqx.reporting.column_cells import Spread
 from vqx.reporting.frame import Frame
 
 
@@ -13,7 +14,8 @@ class Page:
     `tables`: the first is the main one, whose lines can be chosen for curves and images; others
     (paired differences, pivots) follow it. `frame`: all rows, in whose run folders curves, images
     and configurations are found. `markdown` and `latex`: what the copy buttons give, whole.
-    `command`: what makes this page again.
+    `command`: what makes this page again. `spread`: what stands beside means in the main table,
+    for the columns that it leaves out and the page can show.
     """
 
     title: str
@@ -22,3 +24,4 @@ class Page:
     markdown: str = ""
     latex: str = ""
     command: str = ""
+    spread: Spread = "std"

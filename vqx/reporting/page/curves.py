@@ -60,7 +60,8 @@ def thinned(lines: Sequence[Line], *, points: int = POINTS) -> list[Line]:
 def curves_of(lines: Sequence[Line]) -> dict[str, dict[str, Any]]:
     """Columns by kind of line: `step`, `images`, `hours`, and in `values` all other numbers.
 
-    What a line lacks, or is not finite, is None.
+    What a line lacks, or is not finite, is None. Where images follow from steps there is
+    `images_per_step` instead of `images`.
     """
     kinds = dict.fromkeys(line["kind"] for line in lines)
     return {kind: _columns([line for line in lines if line["kind"] == kind]) for kind in kinds}
@@ -70,20 +71,22 @@ def _columns(lines: Sequence[Line]) -> dict[str, Any]:
     lines = thinned(lines)
     keys = dict.fromkeys(key for line in lines for key in line if key not in _AXES)
     values = {str(key): _column(lines, key) for key in keys}
+    steps, images = (_column(lines, key, digits=15) for key in ("step", "images_seen"))
+    per_step = {i / s if i is not None and s else None for i, s in zip(images, steps, strict=True)}
+    one = per_step.pop() if len(per_step) == 1 else None
     return {
-        "step": _column(lines, "step"),
-        "images": _column(lines, "images_seen"),
+        "step": steps,
+        **({"images": images} if one is None else {"images_per_step": one}),
         "hours": _column(lines, "time", scale=1 / 3600),
         "values": {k: v for k, v in values.items() if any(x is not None for x in v)},
     }
 
 
-def _column(lines: Sequence[Mapping[str, Any]], key: str, scale: float = 1.0) -> list[float | None]:
-    column = []
-    for line in lines:
-        number = _number(line.get(key))
-        column.append(None if number is None else short(number * scale, digits=7))
-    return column
+def _column(
+    lines: Sequence[Mapping[str, Any]], key: str, *, scale: float = 1.0, digits: int = 5
+) -> list[float | None]:
+    numbers = [_number(line.get(key)) for line in lines]
+    return [None if x is None else short(x * scale, digits=digits) for x in numbers]
 
 
 def _number(value: object) -> float | None:

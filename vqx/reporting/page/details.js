@@ -26,7 +26,7 @@ function closeDetails() {
 }
 
 function startDetails() {
-  byId("details").addEventListener("keydown", (event) => event.key === "Escape" && closeDetails());
+  document.addEventListener("keydown", (event) => event.key === "Escape" && selected !== null && closeDetails());
   watch("chosen", () => selected !== null && byId("details").querySelector(".pick-this input") && (byId("details").querySelector(".pick-this input").checked = chosen.has(selected)));
 }
 

@@ -24,6 +24,8 @@ function startImages() {
     make("div", { class: "compare" }, make("div", { class: "stage-box" }, make("div", { class: "sides" }, make("span", { id: "left-name" }), make("span", { id: "right-name" })), stage, make("p", { class: "hint", id: "image-hint" })), make("div", { class: "gallery", id: "gallery" })),
   );
   watch("chosen", drawImages);
+  let ready = false; // the first drawing is that of the first choice
+  onWidth(byId("images"), () => (ready ? drawImages() : (ready = true)));
 }
 
 /** Sides that can be compared: the input, and every run with reconstructions of it. */
@@ -138,7 +140,8 @@ function drawGallery() {
 
 function galleryLine(name, index, side, row) {
   const strip = data.strips[index];
-  const size = Math.min(64, Math.max(40, strip.height));
+  const room = (byId("gallery").clientWidth - 24) / strip.count - 5;
+  const size = Math.round(Math.min(88, Math.max(40, (room * strip.height * strip.count) / strip.width)));
   const show = (image) => () => {
     Object.assign(look, { image, auto: false, right: side, left: look.left === side ? "input" : look.left });
     drawImages();

@@ -9,8 +9,9 @@ from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT, Column, columns_of
 from vqx.reporting.frame import Frame
 
-_POWER = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9}
-_WRITTEN = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?: ([kMB]))?")
+_POWER = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_WRITTEN = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?: ([kMBGT]))?")
+_HOVER_LINE = re.compile(r"\n|; ")
 _ARROWS = {"↑": "higher", "↓": "lower"}
 
 
@@ -123,7 +124,7 @@ def _cell(cell: Cell, column: Column | None, texts: Texts) -> dict[str, Any]:
     numbers = {"number": number, "error": written_number(cell.spread)}
     found.update({k: v for k, v in numbers.items() if v is not None and math.isfinite(v)})
     if cell.hover:
-        found["hover"] = [texts.number(line) for line in cell.hover.splitlines()]
+        found["hover"] = [texts.number(line) for line in _HOVER_LINE.split(cell.hover) if line]
     return found
 
 

@@ -1,11 +1,12 @@
 """Everything a page shows, as one tree of plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import vqx
 from vqx.errors import VqxError
+from vqx.reporting.cells import Table
 from vqx.reporting.columns import Column
 from vqx.reporting.frame import Row, seed_of, state_word
 from vqx.reporting.page.configurations import side_by_side
@@ -53,9 +54,13 @@ def _tables(page: Page) -> dict[str, Any]:
     tables = []
     for index, table in enumerate(page.tables):
         more = extra_keys(table, page.frame) if index == 0 else []
-        extra = build_table(page.frame, columns=more) if more else None
+        extra = _extra(page, more) if more else None
         tables.append(table_data(table, page.frame, texts, extra=extra))
     return {"tables": tables, "texts": texts.found}
+
+
+def _extra(page: Page, keys: Sequence[str]) -> Table:
+    return build_table(page.frame, columns=keys, spread=page.spread, hover=True)
 
 
 def _metric(column: Column) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def _traceback(run: Run) -> str:
 class _Contents:
     """Curves and images of runs, read in turn until the page is full."""
 
-    strips: Strips = field(default_factory=Strips)
+    strips: Strips = field(default_factory=lambda: Strips(Budget(IMAGE_BYTES)))
     curve_budget: Budget = field(default_factory=lambda: Budget(CURVE_BYTES))
     runs: int = 0
 

@@ -33,7 +33,8 @@ function seedPoints(run, kind, key, axis) {
   const curve = (run.curves || {})[kind];
   if (!curve || !curve.values[key]) return null;
   const scale = (curveMetric(kind, key) || { scale: 1 }).scale;
-  const points = curve.values[key].map((y, index) => [curve[axis][index], y === null ? null : y * scale]);
+  const xs = curve[axis] || curve.step.map((step) => step * curve.images_per_step);
+  const points = curve.values[key].map((y, index) => [xs[index], y === null ? null : y * scale]);
   const whole = points.filter(([x, y]) => x !== null && y !== null);
   return whole.length ? d3.sort(whole, ([x]) => x) : null;
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vqx.errors import VqxError
-from vqx.reporting.page.limits import IMAGE_BYTES, PICTURE_BYTES, Budget
+from vqx.reporting.page.limits import PICTURE_BYTES, Budget
 
 INPUTS, OUTPUTS = "inputs.png", "outputs.png"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -41,7 +41,7 @@ def images_in(width: int, height: int) -> int:
 class Strips:
     """The distinct strips of a page, in order of their first use."""
 
-    budget: Budget = field(default_factory=lambda: Budget(IMAGE_BYTES))
+    budget: Budget
     found: list[dict[str, Any]] = field(default_factory=list)
     _index: dict[bytes, int] = field(default_factory=dict)
 

@@ -81,12 +81,13 @@ function drawTradeoff() {
   const front = frontOf(points, x, y);
   drawFront(frame.root, front, xs, ys);
   const marks = drawPoints(frame.root, points, { x, y, xs, ys, front });
+  pointing(frame, marks);
   drawLabels(frame, marks, front);
   roving(marks, focused);
   const said = front.length
     ? `The line joins the ${front.length === 1 ? "row" : `${front.length} rows`} that no other beats in both; bars are the spread over seeds. `
     : "Bars are the spread over seeds. ";
-  byId("tradeoff-hint").textContent = `${said}Click a point, or reach it with Tab and arrows and press Enter, for its row.`;
+  byId("tradeoff-hint").textContent = `${said}Click a point, or reach it with Tab and arrows and press Enter, for its row. What the filter leaves out of the table is left out here.`;
 }
 
 function drawFront(root, front, xs, ys) {
@@ -111,12 +112,10 @@ function drawPoints(root, points, { x, y, xs, ys, front }) {
     .append("path")
     .attr("class", "error")
     .attr("d", (p) => errorBar(p, ys));
-  marks.append("circle").attr("class", "target").attr("r", 14);
+  marks.append("circle").attr("class", "target").attr("r", 12);
   marks.append("path").attr("class", "dot").attr("d", (p) => (competes(p) ? d3.symbol(d3.symbolCircle, 90)() : d3.symbol(d3.symbolDiamond, 90)()));
   marks.each(function (point) {
     tipOn(this, () => pointLines(point, x, y));
-    const open = () => point.line.row !== null && select(point.line.row, { scroll: true });
-    this.addEventListener("click", open);
     this.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
@@ -142,6 +141,31 @@ function pointClass(point, onFront) {
 function pointLines(point, x, y) {
   const notes = point.line.row === null ? ["published"] : competes(point) ? [] : ["not discrete: not compared"];
   return [point.line.cells[0].text, `${y.title}: ${plainText(point.y)}`, `${x.title}: ${plainText(point.x)}`, ...notes];
+}
+
+const REACH = 28; // CSS pixels: points may lie on each other, so the nearest one is meant
+
+/** The pointer means the nearest point within reach: its tooltip, and a click for its row. */
+function pointing({ svg, root }, marks) {
+  const place = (node) => node.transform.baseVal[0].matrix;
+  const near = (event) => {
+    const [px, py] = d3.pointer(event, root.node());
+    const far = (node) => Math.hypot(place(node).e - px, place(node).f - py);
+    const node = d3.least(marks.nodes(), far);
+    return far(node) <= REACH ? node : null;
+  };
+  svg.on("pointermove", (event) => {
+    const node = near(event);
+    marks.classed("near", (_, index, nodes) => nodes[index] === node);
+    if (node) showTip(tips.get(node)(), node.getBoundingClientRect());
+    else hideTip();
+  });
+  svg.on("pointerleave", () => (marks.classed("near", false), hideTip()));
+  svg.on("click", (event) => {
+    const node = near(event);
+    const row = node ? d3.select(node).datum().line.row : null;
+    if (row !== null) select(row, { scroll: true });
+  });
 }
 
 /** One stop for Tab; arrows go from point to point, left to right. */
