@@ -63,3 +63,16 @@ def recorded_run(
     write_lines(folder, lines(steps))
     started(folder, mode=mode).finish(state=state, exit_code=ENDS.get(state, 143))
     return folder
+
+
+def services_of(process: int) -> list[int]:
+    """wandb's own processes that `process` has started; needs /proc."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:  # it has ended since
+            continue
+        if name.startswith("wandb") and int(rest.split()[1]) == process:
+            found.append(int(path.parent.name))
+    return found

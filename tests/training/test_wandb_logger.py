@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.recorded import line, lines, started, without_login, write_lines
+from tests.recorded import line, lines, services_of, started, without_login, write_lines
 from tests.runs.synthetic import config_of, result_of, write_run
 from tests.wandb_server import wandb_server
 from vqx.errors import ConfigError, VqxError
@@ -199,25 +199,12 @@ def test_a_resumed_run_repeats_no_row_online(folder, monkeypatch):
     assert not any(recording.is_offline for recording in recordings(folder))
 
 
-def services() -> list[int]:
-    """wandb's own processes that this one has started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            continue
-        if name.startswith("wandb") and int(rest.split()[1]) == os.getpid():
-            found.append(int(path.parent.name))
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_the_death_of_wandb_in_training_is_one_warning(folder, capfd):
     logger = started(folder)
     logger.line(line(1))
-    (service,) = services()
+    (service,) = services_of(os.getpid())
     os.kill(service, signal.SIGKILL)
     for step in range(2, 200):
         logger.line(line(step))

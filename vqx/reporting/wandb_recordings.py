@@ -108,13 +108,23 @@ def _pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def pushed(folder: Path) -> str | None:
-    """Name of the recording that was pushed last; None when none was."""
+    """Name of the recording up to which the run was pushed; None when none was, or not wholly."""
     record = read_json(_mark(folder))
-    return None if record is None else str(record.get("recording"))
+    return None if record is None else record.get("recording")
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a push was ever begun: W&B may have a part of the run."""
+    return _mark(folder).exists()
+
+
+def mark_begun(folder: Path) -> None:
+    """Remember in the run folder that W&B may have a part of the run from now on."""
+    write_json_atomic(_mark(folder), {"recording": None})
 
 
 def mark_pushed(folder: Path, recording: Recording, *, server: str) -> None:
-    """Remember in the run folder, in one step, that `recording` is on `server`."""
+    """Remember in the run folder, in one step, that W&B's `server` has all up to `recording`."""
     write_json_atomic(_mark(folder), {"recording": recording.name, "server": server})
 
 

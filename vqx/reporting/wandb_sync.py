@@ -3,13 +3,19 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vqx.errors import VqxError
-from vqx.reporting.wandb_recordings import Recording, mark_pushed, pushed, recordings
+from vqx.reporting.wandb_recordings import (
+    Recording,
+    has_begun,
+    mark_begun,
+    mark_pushed,
+    pushed,
+    recordings,
+)
 from vqx.runs.files import read_lines
 from vqx.runs.reading import Run
 from vqx.runs.status import State
@@ -17,15 +23,15 @@ from vqx.training.wandb_logger import UNSENT, WandbLogger
 from vqx.training.wandb_server import check_installed, server_fault, server_url
 
 ENDED = (State.DONE, State.COLLAPSED, State.DIVERGED, State.FAILED)
-_PUSH_SECONDS, _WRITTEN_SECONDS = 600.0, 20.0
+_PUSH_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A run whose newest recording is not at W&B yet."""
+    """A run whose newest recording, the last, is not at W&B yet."""
 
     run: Run
-    recording: Recording
+    recordings: list[Recording]
 
 
 def sync(runs: Sequence[Run], *, show: Callable[[str], object]) -> None:
@@ -58,12 +64,12 @@ def _count(runs: int) -> str:
 
 
 def _waiting(run: Run) -> _Waiting | None:
-    """The newest recording if W&B does not have it, as it has that of a session online."""
+    """The recordings if W&B does not have the newest, as it has that of a session online."""
     path = run.folder.path
-    newest = next(reversed(recordings(path)), None)
-    if newest is None or pushed(path) == newest.name:
+    found = recordings(path)
+    if not found or pushed(path) == found[-1].name:
         return None
-    return _Waiting(run, newest) if newest.is_offline or _is_unsent(run) else None
+    return _Waiting(run, found) if found[-1].is_offline or _is_unsent(run) else None
 
 
 def _is_unsent(run: Run) -> bool:
@@ -73,28 +79,42 @@ def _is_unsent(run: Run) -> bool:
 
 def _pushed(found: _Waiting, show: Callable[[str], object]) -> str | None:
     """Push and mark it; why that failed, with the run's name."""
-    path = found.run.folder.path
+    path, newest = found.run.folder.path, found.recordings[-1]
     try:
-        recording = _whole(found)
-        if not recording.was_sent:
-            _push(recording, folder=path)
-        mark_pushed(path, recording, server=server_url())
+        if not newest.was_sent:
+            _push(found)
+        mark_pushed(path, recordings(path)[-1], server=server_url())
     except (VqxError, OSError) as error:
         return f"{path.name} ({error})"
     show(f"pushed {path}")
     return None
 
 
-def _whole(found: _Waiting) -> Recording:
-    """The recording, made anew from the run folder where W&B did not get all of the run."""
-    run, old = found.run, found.recording
-    lines = len(read_lines(run.folder.metrics))
-    if old.is_whole(lines=lines) and not _is_unsent(run):
-        return old
-    known = old.run()
+def _push(found: _Waiting) -> None:
+    """The newest recording as it is, which holds the whole run; or the lines that W&B lacks.
+
+    The former only where W&B has nothing of the run yet: to what it has, `wandb sync` would add
+    the same lines again.
+    """
+    folder, newest = found.run.folder, found.recordings[-1]
+    known = has_begun(folder.path) or any(r.was_sent or not r.is_offline for r in found.recordings)
+    if known or not newest.is_whole(lines=len(read_lines(folder.metrics))):
+        _push_lines(found)
+    else:
+        mark_begun(folder.path)
+        _push_recording(newest, folder=folder.path)
+
+
+def _push_lines(found: _Waiting) -> None:
+    """As a session online would that has nothing left to train. Raises VqxError for a failure."""
+    run = found.run
+    known = found.recordings[-1].run()
     assert known is not None  # or it would have no place in the order
     logger = WandbLogger(
-        project=known.project, entity=known.entity or None, group=known.run_group, mode="offline"
+        project=known.project,
+        entity=known.entity or None,
+        group=known.run_group or None,
+        mode="online",
     )
     logger.start(
         folder=run.folder.path,
@@ -104,16 +124,11 @@ def _whole(found: _Waiting) -> Recording:
     )
     done = run.state in (State.DONE, State.COLLAPSED)
     logger.finish(state=run.state, exit_code=0 if done else 1, message=run.note)
-    end = time.monotonic() + _WRITTEN_SECONDS  # wandb's own process writes on after `finish`
-    while time.monotonic() < end:
-        new = recordings(run.folder.path)[-1]
-        if new.name != old.name and new.is_whole(lines=lines):
-            return new
-        time.sleep(0.05)
-    raise VqxError("its recording is not whole, and could not be made anew from the run folder")
+    if _is_unsent(run):
+        raise VqxError("W&B did not take all of it")
 
 
-def _push(recording: Recording, *, folder: Path) -> None:
+def _push_recording(recording: Recording, *, folder: Path) -> None:
     """Let wandb send it. Raises VqxError with wandb's own reason."""
     try:
         done = subprocess.run(
