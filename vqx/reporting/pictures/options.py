@@ -40,6 +40,8 @@ class PictureOptions:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be drawn."""
+        if not self.pictures:
+            raise ConfigError(f"pictures= names none: one of {', '.join(PICTURES)}, or {ALL}")
         for picture in self.pictures:
             _check("pictures", picture, (*PICTURES, ALL))
         _check("over", self.over, AXES)

@@ -12,7 +12,7 @@ Boxes = NDArray[np.float64]
 _ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
 _ROUNDS = 6  # of taking each label up again, the others lying
 # What an overlapped area costs, by what is covered; leaving the axes is as bad as covering a name.
-_LABEL, _OBSTACLE, _OUTSIDE, _LINE = 40.0, 30.0, 60.0, 25.0
+_LABEL, _OBSTACLE, _OUTSIDE, _LINE = 400.0, 300.0, 600.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)

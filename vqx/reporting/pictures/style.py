@@ -17,6 +17,7 @@ GREY, LIGHT, INK = "#767676", "#DDDDDD", "#222222"
 POINTS = 8.0  # of all letters: what journals ask for at the least
 WIDTHS = {"column": 3.5, "full": 7.0}  # inches
 DPI = 300
+_DARK = 0.17  # relative luminance
 
 _LOOK: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters everywhere
@@ -74,10 +75,11 @@ def style_of(index: int) -> SeriesStyle:
 
 
 def darker(color: str) -> str:
-    """`color` (#RRGGBB) dark enough for letters on white, its hue kept."""
+    """`color` (#RRGGBB) dark enough for letters on white (4.5 to 1 by WCAG), its hue kept."""
     channels = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    light = (0.299 * channels[0] + 0.587 * channels[1] + 0.114 * channels[2]) / 255
-    factor = min(1.0, 0.4 / max(light, 0.01))
+    red, green, blue = ((channel / 255) ** 2.2 for channel in channels)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    factor = min(1.0, _DARK / max(luminance, _DARK)) ** (1 / 2.2)
     return "#" + "".join(f"{round(channel * factor):02X}" for channel in channels)
 
 
