@@ -13,7 +13,8 @@ import pytest
 
 from tests.runs.synthetic import QUANTIZERS, config_of, write_run
 from vqx.errors import ConfigError
-from vqx.report import Options, main, parse, report
+from vqx.report import main, report
+from vqx.reporting.options import Options, parse
 from vqx.runs.status import State
 
 
@@ -45,6 +46,7 @@ def test_the_tables(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "ablation.md",
         "ablation.csv",
         "ablation-runs.csv",
+        "ablation.tex",
     }
     for path in sorted(tables.iterdir()):
         assert f"wrote {path}" in out
@@ -114,7 +116,19 @@ def test_results_elsewhere_by_the_variable(
         ("--verbose", "unknown option '--verbose': options are written KEY=VALUE"),
         ("quantizer=lfq", "none of the 9 runs in results/runs has quantizer=lfq"),
         ("runs=nowhere", "no runs in nowhere: make one with `python -m vqx.train`"),
-        ("nowhere", "'nowhere' is neither KEY=VALUE nor a run folder"),
+        ("no/such", "'no/such' is neither KEY=VALUE nor a run folder"),
+        ("whree=seed<3", "did you mean 'where'"),
+        ("where=sede<3", "no run has 'sede' .*did you mean 'seed'"),
+        ("spread=sdt", "spread=sdt: must be std, interval, bootstrap or none .*did you mean 'std'"),
+        ("formats=pdf", "formats=pdf: must be md, csv, tex, json, html or all"),
+        ("baseline=vqq", "baseline=vqq: no such row .*did you mean 'vq'.*there are: ema, fsq, vq"),
+        ("rows=[vqq]", "rows: no row 'vqq' .*did you mean 'vq'"),
+        ("pivot=levels", "pivot=levels: two keys are needed"),
+        ("pivot=levels,steps", "'levels' does not differ between these rows.*what does: quantizer"),
+        ("table=headlin", "there is no .*headlin.yaml"),
+        ("x=bits", "x= says what a picture shows: name it too, as pictures=all"),
+        ("pictures=paretto", "pictures=paretto: no such value .*did you mean 'pareto'"),
+        ("wandb=push", "wandb=push: must be sync"),
         (
             "published=sawsun",
             "no such table .*did you mean 'swasun'.*there are: boessen, .*; or all",
@@ -146,7 +160,7 @@ def test_folders_that_are_no_runs_are_said(runs: Path, capsys: pytest.CaptureFix
 def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) < 24
+    assert len(lines) < 48
     assert max(map(len, lines)) <= 100
 
 
@@ -247,8 +261,7 @@ def test_a_thousand_runs_in_three_seconds(tmp_path: Path) -> None:
         (copy / "config.yaml").write_text(text.replace("learning_rate: 0.001", rate))
     started = time.process_time()
     shown: list[str] = []
-    options = parse([f"runs={tmp_path}/runs", f"out={tmp_path}"])
-    report(options, show=shown.append, width=140, bold=False)
+    report([f"runs={tmp_path}/runs", f"out={tmp_path}"], show=shown.append, width=140, bold=False)
     seconds = time.process_time() - started
     assert len((tmp_path / "ablation.csv").read_text().splitlines()) == 1 + 3 * 67
     assert seconds < 3

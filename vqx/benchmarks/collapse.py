@@ -16,10 +16,10 @@ from typing import Any
 
 from vqx.config import composed, run_name
 from vqx.errors import ConfigError, Interrupted, VqxError
-from vqx.report import results
 from vqx.reporting.csv import render_rows, render_runs
 from vqx.reporting.frame import Frame, Row, build_frame
 from vqx.reporting.markdown import render_markdown
+from vqx.reporting.options import results
 from vqx.reporting.table import build_table
 from vqx.runs.durations import duration
 from vqx.runs.files import write_text_atomic

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from vqx.reporting.frame import Row
 from vqx.reporting.notes import Note
 
+# Columns that are text, by their keys.
+TEXT_KEYS = ("row", "state", "pairs")
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -29,7 +32,8 @@ class Cell:
 class Table:
     """A heading and cells a row; the first column and the last are text, the others numbers.
 
-    `keys`: the key of each column, "row", "n" and "state" for those that are no metric. `lines`:
+    `keys`: the key of each column, "row", "n", "state" and the like for those that are no metric;
+    with them it is these that say which columns are text. `lines`:
     the row of ours that each line shows, None for what others published. `name`: what tells this
     table from others of the same report; "" for the only or first one.
     """
@@ -45,4 +49,6 @@ class Table:
     @property
     def text_columns(self) -> tuple[int, ...]:
         """Left-aligned columns: what differs, and the state."""
+        if self.keys:
+            return tuple(i for i, key in enumerate(self.keys) if key in TEXT_KEYS)
         return 0, len(self.header) - 1

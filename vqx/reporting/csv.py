@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqx.reporting.beside import Beside
+from vqx.reporting.cells import TEXT_KEYS, Table
+from vqx.reporting.column_cells import summary_of
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of, state_word
 from vqx.reporting.published import Clause, Published, name_of
-from vqx.reporting.table import runs_text, summary_of
+from vqx.reporting.table import runs_text
 from vqx.runs.reading import Run
 
 
@@ -20,6 +22,11 @@ def render_rows(frame: Frame, beside: Beside | None = None) -> str:
     published rows follow, told from ours by the column `source`; their means are as printed, and
     `repeats` has their own name.
     """
+    return _render(rows_of(frame, beside))
+
+
+def rows_of(frame: Frame, beside: Beside | None = None) -> list[dict[str, Any]]:
+    """The lines of `render_rows`, each by its columns."""
     columns = _columns(frame)
     lines = []
     for row in frame.rows:
@@ -33,7 +40,7 @@ def render_rows(frame: Frame, beside: Beside | None = None) -> str:
         for column in columns:
             line.update(_folded(column, row))
         lines.append(line)
-    return _render([*lines, *map(_published, beside.published if beside else ())])
+    return [*lines, *map(_published, beside.published if beside else ())]
 
 
 def _published(row: Published) -> dict[str, Any]:
@@ -78,10 +85,31 @@ def _varying(row: Row) -> dict[str, str]:
     return {f"config.{key}": text for key, text in row.varying.items()}
 
 
+def render_table(table: Table) -> str:
+    """The lines of a table that is not one of rows and columns alone: differences, a pivot.
+
+    Of each number its value, and where there is one its spread and mark as the table shows them.
+    """
+    lines = []
+    for row in table.rows:
+        line: dict[str, Any] = {}
+        for key, cell in zip(table.keys, row, strict=True):
+            line[key] = cell.text if cell.value is None else cell.value
+            if key not in TEXT_KEYS:
+                line |= {f"{key}_spread": cell.spread, f"{key}_mark": cell.mark}
+        lines.append(line)
+    return _render(lines)
+
+
+def runs_of(frame: Frame) -> list[dict[str, Any]]:
+    """The lines of `render_runs`, each by its columns."""
+    columns = _columns(frame)
+    return [_run(run, row, columns) for row in frame.rows for run in row.runs]
+
+
 def render_runs(frame: Frame) -> str:
     """One line a run: where it is, its state, what differs, its numbers and their stamps."""
-    columns = _columns(frame)
-    return _render([_run(run, row, columns) for row in frame.rows for run in row.runs])
+    return _render(runs_of(frame))
 
 
 def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def sweep_of(words: Sequence[str]) -> SweepWords | None:
     return SweepWords(tuple(w for w in kept if w not in ("-m", "--multirun")), config_dir)
 
 
+def config_dir_of(words: Sequence[str]) -> Path | None:
+    """The folder that `--config-dir` names, None without it."""
+    return _config_dir(words)[1]
+
+
 def _config_dir(words: Sequence[str]) -> tuple[list[str], Path | None]:
     """Words without `--config-dir DIR`, and that folder."""
     kept, folder = [], None
