@@ -2,19 +2,16 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from vqx.config import NOT_IDENTITY, identity
+from vqx.reporting.flattening import Flattener
 from vqx.reporting.labels import name_runs
-from vqx.reporting.naming import Flat, flat_nodes
+from vqx.reporting.naming import Flat
 from vqx.runs.reading import Run
 from vqx.runs.status import State
-
-_WIRING = ("_convert_", "_recursive_", "_partial_")
-_REPEATED = ("seed", "data.dataset")  # folded, or said by the data set's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,49 +70,13 @@ def is_discrete(result: Mapping[str, Any]) -> bool:
 
 
 def flatten(config: Mapping[str, Any]) -> Flat:
-    """Dotted keys of what can change a run's numbers, without the seed.
-
-    Left out are repetitions: `quantizer.levels` equal to a root key `levels` is wiring. So are
-    values that hold a place (the cache folder): they differ between machines.
-    """
-    kept = identity(config)
-    places = [Path(str(config[key])) for key in ("results", "cache_dir") if config.get(key)]
-    flat = flat_nodes(kept)
-    for key, value in list(flat.items()):
-        parent, _, leaf = key.rpartition(".")
-        repeated = parent and leaf in kept and kept[leaf] == value
-        if repeated or _is_within(value, places) or leaf in _WIRING or key in _REPEATED:
-            del flat[key]
-    return flat
+    """Dotted keys of what can change a run's numbers; a Flattener does it for many runs."""
+    return Flattener().of(config).flat
 
 
 def knobs_of(config: Mapping[str, Any], flat: Flat) -> Flat:
-    """What names a run: `flat`, in the order of its configuration, with the quantizer's null knobs.
-
-    They are no part of a run's identity, but a knob set to null is not one that there is not.
-    """
-    knobs = {
-        key: value
-        for key, value in flat_nodes(config).items()
-        if key in flat or (value is None and key not in NOT_IDENTITY and _is_knob(key))
-    }
-    root = {key for key, value in knobs.items() if "." not in key and value is None}
-    return {
-        key: value
-        for key, value in knobs.items()
-        if value is not None or key in root or key.rpartition(".")[2] not in root
-    }
-
-
-def _is_knob(key: str) -> bool:
-    return "." not in key or key.startswith("quantizer.")
-
-
-def _is_within(value: object, places: Sequence[Path]) -> bool:
-    """Whether `value` is an absolute path in one of `places`."""
-    if not isinstance(value, str) or not value.startswith("/"):
-        return False
-    return any(place.is_absolute() and Path(value).is_relative_to(place) for place in places)
+    """What names a run: see `Flattened`."""
+    return Flattener().of(config).knobs
 
 
 def build_frame(
@@ -125,20 +86,25 @@ def build_frame(
 
     `in_order`: rows as their first runs come, not by label.
     """
-    flats = [flatten(run.config) for run in runs]
-    names = name_runs([knobs_of(run.config, flat) for run, flat in zip(runs, flats, strict=True)])
+    flattener = Flattener()
+    found = [flattener.of(run.config) for run in runs]
+    distinct = list(dict.fromkeys(found))
+    names = name_runs([each.knobs for each in distinct])
+    places = {each: place for place, each in enumerate(distinct)}
+    keys = {each: json.dumps(each.flat, sort_keys=True, default=str) for each in distinct}
     groups: dict[str, list[int]] = {}
-    for index, (run, flat) in enumerate(zip(runs, flats, strict=True)):
-        key = json.dumps(flat, sort_keys=True, default=str)
-        groups.setdefault(f"{key} {run.signature}" if separate_seeds else key, []).append(index)
+    for index, (run, flat) in enumerate(zip(runs, found, strict=True)):
+        key = f"{keys[flat]} {run.signature}" if separate_seeds else keys[flat]
+        groups.setdefault(key, []).append(index)
     rows = []
     for members in groups.values():
         first = members[0]
-        label = names.labels[first]
+        label = names.labels[places[found[first]]]
         if separate_seeds:
             label = f"{label} seed={seed_of(runs[first])}"
         members.sort(key=lambda i: (seed_of(runs[i]) is None, seed_of(runs[i]) or 0))
-        rows.append(Row(label, tuple(runs[i] for i in members), names.varying[first]))
+        varying = names.varying[places[found[first]]]
+        rows.append(Row(label, tuple(runs[i] for i in members), varying))
     ordered = _distinct(rows)
     if not in_order:
         ordered.sort(key=lambda row: natural(row.label))
@@ -147,10 +113,10 @@ def build_frame(
 
 def _distinct(rows: list[Row]) -> list[Row]:
     """Rows with a signature added to labels that two of them share: none may pass for another."""
-    labels = [row.label for row in rows]
+    labels = Counter(row.label for row in rows)
     return [
         Row(f"{row.label} ({row.runs[0].signature})", row.runs, row.varying)
-        if labels.count(row.label) > 1
+        if labels[row.label] > 1
         else row
         for row in rows
     ]

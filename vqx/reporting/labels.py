@@ -7,7 +7,6 @@ says goes without saying.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vqx.reporting.columns import ABSENT
 from vqx.reporting.naming import (
@@ -15,10 +14,11 @@ from vqx.reporting.naming import (
     Flat,
     Target,
     choice_name,
-    family_of,
+    families_of,
     value_text,
     with_choices,
 )
+from vqx.reporting.varying import NO_DEFAULTS, Named, context, is_knob, varying_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +36,6 @@ class Names:
     common: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """What a run can be named by, and what its family's file says of that; {} without a family.
-
-    `wiring`: keys that read a root knob, with no value of their own unless that was changed.
-    """
-
-    values: Flat
-    defaults: Flat
-    wiring: frozenset[str]
-
-    def is_default(self, key: str) -> bool:
-        """Whether the run has `key` at its family's value."""
-        return self._has_default(key) and self.values[key] == self.defaults[key]
-
-    def is_changed(self, key: str) -> bool:
-        """Whether the run has `key` at another value than its family's."""
-        return self._has_default(key) and self.values[key] != self.defaults[key]
-
-    def _has_default(self, key: str) -> bool:
-        return key in self.values and key in self.defaults
-
-
 def name_runs(flats: Sequence[Flat]) -> Names:
     """Name runs by what differs between them, and by nothing they share.
 
@@ -68,7 +45,7 @@ def name_runs(flats: Sequence[Flat]) -> Names:
     others in one thing is named by that thing.
     """
     runs = _of_families(flats)
-    keys = _varying_keys(runs)
+    keys = varying_keys(runs)
     shared = _shared_keys(runs, keys)
     short = _short_keys([*keys, *shared])
     texts = _texts(runs, keys, short)
@@ -88,17 +65,17 @@ def name_runs(flats: Sequence[Flat]) -> Names:
     return Names(heading, labels, texts, _summary(texts, own), common)
 
 
-def _of_families(flats: Sequence[Flat]) -> list[_Named]:
+def _of_families(flats: Sequence[Flat]) -> list[Named]:
     """Runs under the names of their families."""
-    families = [family_of(flat) for flat in flats]
+    families = families_of(flats)
     values = [
         flat if family is None else {**flat, "quantizer": Choice(family.name)}
         for flat, family in zip(flats, families, strict=True)
     ]
     return [
-        _Named(shown, family.defaults, family.wiring)
+        Named(shown, family.defaults, family.wiring)
         if family is not None
-        else _Named(shown, {}, frozenset())
+        else Named(shown, NO_DEFAULTS, frozenset())
         for shown, family in zip(with_choices(values), families, strict=True)
     ]
 
@@ -110,13 +87,15 @@ def _label(texts: Mapping[str, str], unsaid: Mapping[str, str]) -> str:
 
 
 def _unsaid(
-    runs: Sequence[_Named], texts: Sequence[Mapping[str, str]], short: Mapping[str, str]
+    runs: Sequence[Named], texts: Sequence[Mapping[str, str]], short: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """For each run what its label may leave out: its family's values, else those of most runs."""
-    defaults = [
-        {short[key]: value_text(run.defaults[key]) for key in short if key in run.defaults}
-        for run in runs
-    ]
+    by_family = {id(run.defaults): run.defaults for run in runs}
+    told = {
+        family: {short[key]: value_text(values[key]) for key in short if key in values}
+        for family, values in by_family.items()
+    }
+    defaults = [told[id(run.defaults)] for run in runs]
     others = [
         {key: value for key, value in text.items() if key not in own}
         for text, own in zip(texts, defaults, strict=True)
@@ -163,9 +142,10 @@ def _owned(owners: Sequence[str | None]) -> str:
     return f" ({', '.join(named)})" if len(named) <= 2 and all(named) else " (if any)"
 
 
-def _shared_keys(runs: Sequence[_Named], varying: Sequence[str]) -> list[str]:
+def _shared_keys(runs: Sequence[Named], varying: Sequence[str]) -> list[str]:
     """Knobs that have one value in all runs that have them, but not that of every family's file."""
-    known = {key: None for run in runs for key in run.values if key in run.defaults}
+    layouts = {(id(run.defaults), *run.values): run for run in runs}
+    known = {key: None for run in layouts.values() for key in run.values if key in run.defaults}
     return [
         key
         for key in known
@@ -175,81 +155,34 @@ def _shared_keys(runs: Sequence[_Named], varying: Sequence[str]) -> list[str]:
     ]
 
 
-def _shared_text(key: str, runs: Sequence[_Named]) -> str:
+def _shared_text(key: str, runs: Sequence[Named]) -> str:
     owners = [_text("quantizer", run.values) if key in run.values else None for run in runs]
     first = next(run for run in runs if key in run.values)
     return value_text(first.values[key]) + _owned(owners)
 
 
 def _texts(
-    runs: Sequence[_Named], keys: Sequence[str], short: Mapping[str, str]
+    runs: Sequence[Named], keys: Sequence[str], short: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """For each run short key -> text of what differs, without keys of no meaning in that run."""
     flats = [
         {**{key: run.defaults[key] for key in keys if key in run.wiring}, **run.values}
         for run in runs
     ]
-    meant = {key: {_context(key, flat) for flat in flats if key in flat} for key in keys}
+    meant = {key: {context(key, flat) for flat in flats if key in flat} for key in keys}
     return [
         {
             short[key]: _text(key, flat)
             for key in keys
-            if key in flat or (not _is_knob(key) and _context(key, flat) in meant[key])
+            if key in flat or (not is_knob(key) and context(key, flat) in meant[key])
         }
         for flat in flats
     ]
 
 
-def _is_knob(key: str) -> bool:
-    """Whether `key` is one of the quantizer's or at the root: a run without it has no such knob."""
-    return "." not in key or key.startswith("quantizer.")
-
-
 def _text(key: str, flat: Flat) -> str:
     value = flat.get(key)
     return choice_name(key, flat) if isinstance(value, Target) else value_text(value)
-
-
-def _varying_keys(runs: Sequence[_Named]) -> list[str]:
-    """Keys that differ between runs: the quantizer, its knobs (root keys and its own), the rest."""
-    order = {
-        key: isinstance(run.values[key], Choice | Target) for run in runs for key in run.values
-    }
-    varying = [key for key in order if _varies(key, runs)]
-
-    def rank(key: str) -> int:
-        if "." in key:
-            return 2 if key.startswith("quantizer.") else 3
-        return 0 if key == "quantizer" else 3 if order[key] else 1
-
-    return sorted(varying, key=rank)
-
-
-def _varies(key: str, runs: Sequence[_Named]) -> bool:
-    """Whether runs differ in `key` where it means the same; lacking it differs from any value.
-
-    Root keys are knobs that quantizers share, and so are keys of families: they are compared across
-    them, and differ when some run has a value that its family's file does not say, but not all.
-    """
-    across = [r for r in runs if key in r.values and ("." not in key or key in r.defaults)]
-    differ = len({repr(run.values[key]) for run in across}) > 1
-    usual = [run.is_default(key) for run in across]
-    if (differ and not all(usual)) or (any(usual) and any(r.is_changed(key) for r in across)):
-        return True
-    seen: dict[tuple[Any, ...], str] = {}
-    for run in runs:
-        text = repr(run.values.get(key))
-        if seen.setdefault(_context(key, run.values), text) != text:
-            return True
-    return False
-
-
-def _context(key: str, flat: Flat) -> tuple[Any, ...]:
-    """The choices that surround `key`: with others, the key would mean something else."""
-    parts = key.split(".")
-    if len(parts) == 1:  # knobs at the root come with the quantizer; choices stand alone
-        return () if key == "quantizer" else (flat.get("quantizer"),)
-    return tuple(flat.get(".".join(parts[:depth])) for depth in range(1, len(parts)))
 
 
 def _short_keys(keys: Iterable[str]) -> dict[str, str]:

@@ -87,6 +87,23 @@ class Family:
     wiring: frozenset[str]
 
 
+def families_of(flats: Sequence[Flat]) -> list[Family | None]:
+    """`family_of` each; one object for runs whose quantizers and root knobs are equal."""
+    telling = {
+        layout: [key for key in layout if "." not in key or key.startswith("quantizer.")]
+        for layout in map(tuple, flats)
+    }
+    known: dict[object, Family | None] = {}
+    found = []
+    for flat in flats:
+        keys = telling[tuple(flat)]
+        kind = (tuple(keys), tuple([repr(flat[key]) for key in keys]))
+        if kind not in known:
+            known[kind] = family_of(flat)
+        found.append(known[kind])
+    return found
+
+
 def family_of(flat: Flat) -> Family | None:
     """The shipped quantizer nearest to a run's, with wiring read from the run's own root knobs."""
     knobs = {k: v for k, v in flat.items() if "." not in k and _is_value(v) and v is not None}
@@ -122,20 +139,49 @@ def with_choices(flats: Sequence[Flat]) -> list[Flat]:
     Then `loss=l1` says it; after `loss.terms.l1.weight=0.5` the keys have to.
     """
     replaced = [dict(flat) for flat in flats]
-    for group in {key: None for flat in flats for key in flat if "." not in key}:
-        nodes = [_subtree(group, flat) for flat in flats]
-        names = {repr(node): _exact_choice(group, node) for node in nodes}
+    layouts = [tuple(flat) for flat in flats]
+    distinct = list(dict.fromkeys(layouts))
+    fixed = constant_keys(flats)
+    for group in {key: None for layout in distinct for key in layout if "." not in key}:
+        below = {layout: tuple(key for key in layout if _is_at(group, key)) for layout in distinct}
+        if all(len(keys) == len(fixed.intersection(keys)) > 0 for keys in below.values()):
+            continue  # one thing in all runs
+        names: dict[object, str | None] = {}
+        alike = []
+        for flat, layout in zip(flats, layouts, strict=True):
+            keys = below[layout]
+            kind = (keys, tuple([repr(flat[key]) for key in keys if key not in fixed]))
+            if kind not in names:
+                names[kind] = _exact_choice(group, {key: flat[key] for key in keys})
+            alike.append(kind)
         if len(names) == 1 or not all(names.values()):
             continue
-        for flat, node in zip(replaced, nodes, strict=True):
-            for key in node:
+        for flat, layout, kind in zip(replaced, layouts, alike, strict=True):
+            for key in below[layout]:
                 del flat[key]
-            flat[group] = Choice(names[repr(node)])
+            flat[group] = Choice(names[kind])
     return replaced
 
 
+def constant_keys(flats: Sequence[Flat]) -> set[str]:
+    """Keys that all of `flats` have, with one value."""
+    return {key for key in (flats[0] if flats else ()) if _is_constant(key, flats)}
+
+
+def _is_constant(key: str, flats: Sequence[Flat]) -> bool:
+    absent = object()
+    first = flats[0][key]
+    values = [flat.get(key, absent) for flat in flats]
+    # What runs share is mostly one object.
+    return all(value is first for value in values) or len(set(map(repr, values))) == 1
+
+
+def _is_at(group: str, key: str) -> bool:
+    return key == group or key.startswith(f"{group}.")
+
+
 def _subtree(key: str, flat: Flat) -> Flat:
-    return {k: v for k, v in flat.items() if k == key or k.startswith(f"{key}.")}
+    return {k: v for k, v in flat.items() if _is_at(key, k)}
 
 
 def _exact_choice(group: str, node: Flat) -> str | None:

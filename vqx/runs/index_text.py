@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from vqx.runs.contents import CONFIG
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_RARE = 3  # a member that so few have is written with each
+_RARE = 1  # a member that no more have is written with its run
 Record = dict[str, Any]
 # A file: the number of its base, those of the members that it has instead, members of its own, and
 # the values of its metrics, which are no two runs' and are left out of the member `metrics`.
