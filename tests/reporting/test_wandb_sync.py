@@ -119,17 +119,17 @@ def test_a_retried_run_replaces_its_failure(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_wandb_lost_is_made_anew(server, tmp_path):
-    """A recording that a full disk tore: all of it is in the run folder."""
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_what_wandb_lost_is_made_anew(server, tmp_path, kept):
+    """A recording that a full disk or a kill tore: all of it is in the run folder."""
     folder = recorded_run(tmp_path / "runs")
     (torn,) = recordings(folder)
     data = torn.file.read_bytes()
-    torn.file.write_bytes(data[: len(data) // 2])
+    torn.file.write_bytes(data[: int(kept * len(data))])
     sync(runs_in(folder), show=print)
     (served,) = server.runs.values()
     assert places(served) == [2, 3, 4, 5, 6, 7, 1602]
     assert (served.exit_code, served.summary["state"]) == (0, "done")
-    assert served.group is None
 
 
 @pytest.mark.slow
@@ -140,11 +140,11 @@ def test_a_run_online_is_pushed_only_if_its_server_went_away(server, tmp_path):
     assert served.pushes == 1
     del served.history[4:]
     served.summary["_step"] = 5
-    (folder / "wandb" / UNSENT).touch()
+    (folder / "wandb" / UNSENT).write_text('{"project": "vqx", "entity": null, "group": "sizes"}')
     sync(runs_in(folder), show=print)
     sync(runs_in(folder), show=print)
     assert places(served) == [2, 3, 4, 5, 6, 7, 1602]
-    assert served.pushes == 2
+    assert (served.pushes, served.group) == (2, "sizes")
 
 
 def test_unfinished_runs_are_not_pushed(tmp_path):

@@ -67,11 +67,16 @@ class Recording:
 
 
 def recordings(folder: Path) -> list[Recording]:
-    """All recordings of the run in `folder` that can be read, in the order of their sessions."""
-    found = [Recording(path) for path in sorted(folder.glob("wandb/*run-*/run-*.wandb"))]
-    # Not by name: that holds a local time, which goes back once a year.
-    dated = [(run.start_time.ToNanoseconds(), r) for r in found if (run := r.run()) is not None]
-    return [recording for _, recording in sorted(dated, key=lambda pair: pair[0])]
+    """All recordings of the run in `folder`, in the order of their sessions."""
+    found = [Recording(path) for path in folder.glob("wandb/*run-*/run-*.wandb")]
+    return sorted(found, key=_started)
+
+
+def _started(recording: Recording) -> int:
+    """When, in ns; not by its name, which holds a local time, that goes back once a year."""
+    run = recording.run()
+    # Killed before it wrote a thing: then it was hardly longer there than its file.
+    return recording.file.stat().st_mtime_ns if run is None else run.start_time.ToNanoseconds()
 
 
 def records_of(path: Path) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vqx.errors import VqxError
 from vqx.reporting.wandb_recordings import (
@@ -17,6 +18,7 @@ from vqx.reporting.wandb_recordings import (
     recordings,
 )
 from vqx.runs.files import read_lines
+from vqx.runs.folder import read_json
 from vqx.runs.reading import Run
 from vqx.runs.status import State
 from vqx.training.wandb_logger import UNSENT, WandbLogger
@@ -74,7 +76,11 @@ def _waiting(run: Run) -> _Waiting | None:
 
 def _is_unsent(run: Run) -> bool:
     """Whether W&B failed in the run's last session."""
-    return (run.folder.path / "wandb" / UNSENT).exists()
+    return _unsent(run).exists()
+
+
+def _unsent(run: Run) -> Path:
+    return run.folder.path / "wandb" / UNSENT
 
 
 def _pushed(found: _Waiting, show: Callable[[str], object]) -> str | None:
@@ -108,24 +114,28 @@ def _push(found: _Waiting) -> None:
 def _push_lines(found: _Waiting) -> None:
     """As a session online would that has nothing left to train. Raises VqxError for a failure."""
     run = found.run
-    known = found.recordings[-1].run()
-    assert known is not None  # or it would have no place in the order
-    logger = WandbLogger(
-        project=known.project,
-        entity=known.entity or None,
-        group=known.run_group or None,
-        mode="online",
-    )
+    logger = WandbLogger(**_destination(found), mode="online")
     logger.start(
         folder=run.folder.path,
-        signature=known.run_id,
-        name=known.display_name,
+        signature=run.signature,
+        name=run.folder.path.name,
         config=run.config,
     )
     done = run.state in (State.DONE, State.COLLAPSED)
     logger.finish(state=run.state, exit_code=0 if done else 1, message=run.note)
     if _is_unsent(run):
         raise VqxError("W&B did not take all of it")
+
+
+def _destination(found: _Waiting) -> dict[str, Any]:
+    """Project, entity and group, as the last session had them that told."""
+    if (told := read_json(_unsent(found.run))) is not None:
+        return told
+    known = next((run for r in reversed(found.recordings) if (run := r.run()) is not None), None)
+    if known is None:
+        return {}
+    group, entity = known.run_group or None, known.entity or None
+    return {"project": known.project, "entity": entity, "group": group}
 
 
 def _push_recording(recording: Recording, *, folder: Path) -> None:

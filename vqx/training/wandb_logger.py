@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from vqx.errors import ConfigError, VqxError
-from vqx.runs.files import read_lines
+from vqx.runs.files import read_lines, write_json_atomic
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import State, first_line
 from vqx.training.wandb_server import check_installed, server_fault
 
 _FINISH_SECONDS, _HURRIED_SECONDS = 300.0, 30.0  # the latter after a signal that asks to stop
 _TEARDOWN_SECONDS = 5.0
-UNSENT = "unsent"
+UNSENT = "unsent.json"
 _HEAD = ("step", "images_seen", "time")
 
 
@@ -186,14 +186,16 @@ class WandbLogger:
             f"W&B has stopped recording ({first_line(error)}): the run goes on without it; "
             "`python -m vqx.report wandb=sync` sends all of it later, from metrics.jsonl"
         )
+        destination = {"project": self._project, "entity": self._entity, "group": self._group}
         if self._unsent.parent.is_dir():
-            with suppress(OSError):  # a full disk: a recording without an end tells as much
-                self._unsent.touch()
+            # Not on a full disk; but a recording without an end tells as much.
+            with suppress(OSError, VqxError):
+                write_json_atomic(self._unsent, destination)
         _tear_down()  # or it would complain at exit, in many lines
 
     @property
     def _unsent(self) -> Path:
-        """A file that says that W&B does not have all of the run."""
+        """A file that says that W&B does not have all of the run, and where it belongs."""
         return self._folder.path / "wandb" / UNSENT
 
 
