@@ -4,7 +4,7 @@ Axes: R rows of the map, C columns of it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,32 +52,51 @@ def keys_of(rows: Sequence[Row]) -> list[dict[str, str]]:
 def varying_key(rows: Sequence[Row]) -> str | None:
     """`levels` where it varies, else the key that most rows vary; None where nothing does."""
     texts = keys_of(rows)
+    names = {name for row in rows for name in row.varying} | {"levels"}
     counts: dict[str, list[str]] = {}
-    for row, known in zip(rows, texts, strict=True):
-        for key in {*row.varying, "levels"} & known.keys():
-            counts.setdefault(key, []).append(known[key])
+    for name in sorted(names):
+        for known in texts:
+            if (key := _whole_key(name, known)) is not None:
+                counts.setdefault(name, []).append(known[key])
     several = {key: values for key, values in counts.items() if len(set(values)) > 1}
     if "levels" in several:
         return "levels"
     return max(several, key=lambda key: (len(several[key]), key)) if several else None
 
 
-def check_key(key: str, rows: Sequence[Row]) -> None:
+def _whole_key(name: str, known: Iterable[str]) -> str | None:
+    """The key of a configuration that `name`, whole or shortened as in labels, stands for."""
+    if name in known:
+        return name
+    ends = [key for key in known if key.endswith(f".{name}")]
+    quantizers = [key for key in ends if key.startswith("quantizer.")]
+    return min(quantizers or ends, key=len, default=None)
+
+
+def is_key(name: str, rows: Sequence[Row]) -> bool:
+    """Whether some row's configuration has a key `name`, whole or shortened as in labels."""
+    return any(_whole_key(name, known) for known in keys_of(rows))
+
+
+def check_key(name: str, rows: Sequence[Row]) -> None:
     """Raise ConfigError for a key that no row's configuration has."""
-    known = {name for texts in keys_of(rows) for name in texts}
-    if key not in known:
-        raise ConfigError(f"heatmap={key}: no run's configuration has it{nearest(key, known)}")
+    if not is_key(name, rows):
+        known = {key for texts in keys_of(rows) for key in texts}
+        close = nearest(name, {*known, *(key.rpartition(".")[2] for key in known)})
+        raise ConfigError(f"heatmap={name}: no run's configuration has it{close}")
+
+
+def _values(rows: Sequence[Row], name: str) -> list[str | None]:
+    """What each row's configuration says for a key; None where it has none."""
+    found = [(_whole_key(name, known), known) for known in keys_of(rows)]
+    return [None if key is None else known[key] for key, known in found]
 
 
 def over_metrics(rows: Sequence[Row], key: str, metrics: Sequence[Column]) -> HeatMap:
     """A line a row that has `key`; each metric shaded from its worst to its best."""
-    texts = keys_of(rows)
-    omissions = [
-        Omission(row.label, f"no {key}")
-        for row, known in zip(rows, texts, strict=True)
-        if key not in known
-    ]
-    kept = [(known[key], row) for row, known in zip(rows, texts, strict=True) if key in known]
+    said = list(zip(_values(rows, key), rows, strict=True))
+    omissions = [Omission(row.label, f"no {key}") for value, row in said if value is None]
+    kept = [(value, row) for value, row in said if value is not None]
     kept.sort(key=lambda pair: natural(pair[0]))
     names = [name for name, _ in kept]
     labels = [f"{n} ({row.label})" if names.count(n) > 1 else n for n, row in kept]
@@ -87,7 +106,7 @@ def over_metrics(rows: Sequence[Row], key: str, metrics: Sequence[Column]) -> He
         for j, metric in enumerate(metrics):
             values[i, j] = mean_of(row, metric)
             lacking += [metric] if math.isnan(values[i, j]) else []
-        if lacking:
+        if lacking or not row.results:
             omissions.append(Omission(row.label, lack(row, lacking)))
     shades = [shade(values[:, j], direction(metric)) for j, metric in enumerate(metrics)]
     return HeatMap(
@@ -106,12 +125,13 @@ def over_keys(rows: Sequence[Row], keys: tuple[str, str], metric: Column) -> Hea
     """One metric over two keys, shaded over all of the map; a cell of several rows stays empty."""
     cells: dict[tuple[str, str], list[Row]] = {}
     omissions: list[Omission] = []
-    for row, known in zip(rows, keys_of(rows), strict=True):
-        lacking = [key for key in keys if key not in known]
-        if lacking:
+    both = (_values(rows, key) for key in keys)
+    for row, first, second in zip(rows, *both, strict=True):
+        if first is None or second is None:
+            lacking = [k for k, v in zip(keys, (first, second), strict=True) if v is None]
             omissions.append(Omission(row.label, f"no {' and no '.join(lacking)}"))
         else:
-            cells.setdefault((known[keys[0]], known[keys[1]]), []).append(row)
+            cells.setdefault((first, second), []).append(row)
     down, across = (sorted({cell[i] for cell in cells}, key=natural) for i in (0, 1))
     values = np.full((len(down), len(across)), np.nan)
     for (first, second), members in cells.items():

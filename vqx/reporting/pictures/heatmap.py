@@ -12,7 +12,7 @@ from vqx.reporting.frame import Row
 from vqx.reporting.pictures.heat_data import (
     HeatMap,
     check_key,
-    keys_of,
+    is_key,
     over_keys,
     over_metrics,
     varying_key,
@@ -52,8 +52,7 @@ def _map(rows: Sequence[Row], keys: tuple[str, ...], metric: str) -> HeatMap:
         raise nothing(NAME, [Omission("all rows", "no key of the configuration varies")])
     check_key(key, rows)
     others = keys[1:]
-    known = {name for texts in keys_of(rows) for name in texts}
-    second = [name for name in others if name in known]
+    second = [name for name in others if is_key(name, rows)]
     if second and len(others) > 1 and not (len(others) == 2 and second == [others[0]]):
         raise ConfigError(
             f"heatmap={list(keys)}: after the first, one other key (and a metric), or metrics"

@@ -3,6 +3,7 @@
 Axes: N images, H W pixels, 3 colours.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,10 @@ def _pixels(path: Path) -> Pixels | str:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as file:
+        # A size that Pillow warns of is one that we refuse.
+        with warnings.catch_warnings(), path.open("rb") as content:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            file = Image.open(content, formats=["PNG"])
             if file.width * file.height > _LARGEST:
                 return f"is too large ({file.width}x{file.height})"
             return np.asarray(file.convert("RGB"))

@@ -27,11 +27,16 @@ def principal_plane(entries: Floats, use: Floats) -> Plane:
     A grid, as FSQ's, has many codes at one place of its own axes: there each code weighs as often
     as it is used (K,), which turns the axes.
     """
-    plane = _plane(entries, np.ones(len(entries)), as_used=False)
-    places = len(np.unique(plane.places.round(4), axis=0))
-    if places <= len(entries) / 2 and use.sum() > 0:
-        return _plane(entries, use, as_used=True)
-    return plane
+    weights = use if use.sum() > 0 and is_grid(entries) else np.ones(len(entries))
+    return _plane(entries, weights, as_used=weights is use)
+
+
+def is_grid(entries: Floats) -> bool:
+    """Whether `entries` (K, D) are all, or half, of the combinations of a few values a channel."""
+    combinations = 1
+    for channel in entries.T:
+        combinations *= len(np.unique(channel.round(4)))
+    return combinations <= 2 * len(entries)
 
 
 def _plane(entries: Floats, weights: Floats, *, as_used: bool) -> Plane:
