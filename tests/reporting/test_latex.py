@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reporting.test_table import table_of
+from tests.reporting.test_main_table import table_of
 from tests.reporting.typesetting import needs_pdflatex, typeset
 from tests.runs.synthetic import QUANTIZERS, config_of, result_of, write_run
 from vqx.reporting.cells import Cell, Table
@@ -31,13 +31,11 @@ def table(tmp_path: Path) -> Table:
 
 @pytest.fixture
 def narrow(table: Table) -> Table:
-    """Its name and the first two numbers."""
-    return _columns(table, 0, 1, 2, len(table.header) - 1)
-
-
-def _columns(table: Table, *shown: int) -> Table:
+    """Two of its numbers."""
+    shown = [table.keys.index(key) for key in ("row", "codes", "usage", "state")]
     rows = tuple(tuple(row[i] for i in shown) for row in table.rows)
-    return replace(table, header=tuple(table.header[i] for i in shown), rows=rows)
+    header, keys = (tuple(texts[i] for i in shown) for texts in (table.header, table.keys))
+    return replace(table, header=header, keys=keys, rows=rows)
 
 
 def _made_up(rows: int, columns: int, *, notes: int = 0, text: str = "name") -> Table:

@@ -208,12 +208,11 @@ def _pieces(heights: Sequence[int]) -> list[range]:
 
 def _columns(table: Table, room: float) -> list[TexColumn]:
     """All columns, in a table whose text is `room` em wide."""
-    last = len(table.header) - 1
     columns = []
     for index, header in enumerate(table.header):
         cells: list[Cell] = [row[index] for row in table.rows]
         if index in table.text_columns:
-            share = 0.2 if index == last else 0.36
+            share = 0.2 if index else 0.36
             columns.append(text_column(header, cells, room=share * room))
         else:
             columns.append(number_column(header, cells))
@@ -250,11 +249,11 @@ def _filled(columns: Sequence[TexColumn], font: _Font, room: float) -> list[list
 def _notes(table: Table) -> list[Note]:
     """The table's notes, after what its letters mean."""
     cells = [cell for row in table.rows for cell in row]
-    ranks = [
-        *(["bold is the best of its column"] if any(cell.best for cell in cells) else []),
-        *(["underlined the second"] if any(cell.second for cell in cells) else []),
-    ]
-    return [*([Note("ranks", ", ".join(ranks))] if ranks else []), *table.notes]
+    ranks = {
+        "bold": "ranked best" if any(cell.best for cell in cells) else "",
+        "underlined": "ranked second" if any(cell.second for cell in cells) else "",
+    }
+    return [*(Note(about, text) for about, text in ranks.items() if text), *table.notes]
 
 
 def _small_print(notes: Sequence[Note]) -> list[str]:

@@ -70,7 +70,7 @@ def _text(text: str, room: float) -> str:
 def _wrapped(header: str, room: float) -> list[str]:
     """The words of a heading in lines of `room` em, or in as many as there may be."""
     words = re.split(r" (?![^↑↓]+$)|(?<![↑↓]) (?=[^ ]+$)", header)
-    room = max(room, *map(width, words), width(header) / _LINES)
+    room = max(1.2 * room, *map(width, words), width(header) / _LINES)
     lines = [words[0]]
     for word in words[1:]:
         if width(f"{lines[-1]} {word}") <= room:
