@@ -9,7 +9,7 @@ from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.frame import build_frame
 from vqx.reporting.page.lines import Texts, extra_keys, table_data, written_number
-from vqx.reporting.table import build_table
+from vqx.reporting.main_table import build_table
 from vqx.runs.reading import read_runs
 
 

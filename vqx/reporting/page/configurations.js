@@ -53,10 +53,18 @@ function drawConfigurations() {
   host.replaceChildren(configurationTable(columns.map((row) => ({ run: firstRun(row), title: labelOf(row), row })), comparison.onlyDifferent, "seed"));
 }
 
+/** Whether a key only passes on a root key that says the same in every column. */
+function isWiring(key, columns) {
+  const leaf = key.slice(key.lastIndexOf(".") + 1);
+  const same = ({ run }) => valueOf(run, key) === valueOf(run, leaf);
+  return leaf !== key && sideBySide.keys.includes(leaf) && columns.every(same) && baselineValue(key) === baselineValue(leaf);
+}
+
 /** Keys down, runs across; a value that is not the baseline's is marked by ≠ and by colour. */
 function configurationTable(columns, onlyDifferent, without) {
   const differs = (key) => columns.some(({ run }) => valueOf(run, key) !== baselineValue(key));
   const keys = sideBySide.keys
+    .filter((key) => !onlyDifferent || !isWiring(key, columns))
     .filter((key) => key !== without && columns.some(({ run }) => valueOf(run, key) !== undefined || baselineValue(key) !== undefined))
     .filter((key) => !onlyDifferent || differs(key));
   if (!keys.length) return make("p", { class: "empty" }, "Nothing differs.");

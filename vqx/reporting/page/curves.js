@@ -8,7 +8,7 @@ function startCurves() {
   const faults = new Set(data.runs.flatMap((run) => run.faults.filter((text) => text.includes("metrics.jsonl"))));
   if (!groups.length) return emptyPlot(byId("curves-plot"), ["There are no curves", ...faults].join(": "));
   const keys = groups.flatMap(([, options]) => options.map(([key]) => key));
-  curves.what = ["evaluate psnr", "evaluate l2", "train loss"].find((key) => keys.includes(key)) || keys[0];
+  curves.what = ["evaluate psnr", "evaluate l2", "train loss"].find(isCurve) || keys.find(isCurve) || keys[0];
   const set = (name) => (value) => ((curves[name] = value), drawCurves());
   byId("curves-tools").append(
     choice("Metric", groups, curves.what, set("what")),
@@ -30,8 +30,7 @@ function startCurves() {
 
 function drawCurves() {
   const host = byId("curves-plot");
-  const [kind, ...rest] = curves.what.split(" ");
-  const key = rest.join(" ");
+  const [kind, key] = kindAndKey(curves.what);
   const all = chosenRows().map((row) => rowSeries(row, kind, key, curves.axis));
   curves.series = all.map((s) => ({ ...s, points: s.points.filter(plottable) })).filter(({ points }) => points.length);
   curves.frame = null;

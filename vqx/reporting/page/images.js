@@ -127,9 +127,9 @@ function drawGallery() {
   let inputs;
   for (const row of rows.slice(0, 40)) {
     const [{ index, run }] = picturedRuns(row);
-    if (run.inputs !== undefined && run.inputs !== inputs) lines.push(galleryLine("input", run.inputs, String(index), null));
+    if (run.inputs !== undefined && run.inputs !== inputs) lines.push(galleryLine("input", run.inputs, String(index), null, lines.length));
     inputs = run.inputs;
-    lines.push(galleryLine(nameOf(String(index)), run.outputs, String(index), row));
+    lines.push(galleryLine(nameOf(String(index)), run.outputs, String(index), row, lines.length));
   }
   const more = [];
   if (!rows.length) more.push("Choose rows by their boxes in the table to see their images here.");
@@ -138,19 +138,20 @@ function drawGallery() {
   byId("gallery").replaceChildren(...lines, ...more.map((text) => make("p", { class: "hint" }, text)));
 }
 
-function galleryLine(name, index, side, row) {
+function galleryLine(name, index, side, row, place) {
   const strip = data.strips[index];
   const room = (byId("gallery").clientWidth - 24) / strip.count - 5;
   const size = Math.round(Math.min(88, Math.max(40, (room * strip.height * strip.count) / strip.width)));
   const show = (image) => () => {
-    Object.assign(look, { image, auto: false, right: side, left: look.left === side ? "input" : look.left });
+    look.image = image;
+    if (row !== null) Object.assign(look, { auto: false, right: side, left: look.left === side ? "input" : look.left });
     drawImages();
+    byId("gallery").querySelectorAll("figure")[place].querySelectorAll("button")[image].focus({ preventScroll: true });
   };
   const tiles = d3.range(strip.count).map((image) => {
     const label = `${name}, image ${image + 1}`;
-    if (row === null) return tile(strip, image, size, label);
-    const pressed = image === look.image && side === look.right;
-    return make("button", { type: "button", "data-image": image, "data-side": side, "aria-pressed": String(pressed), "aria-label": `Compare ${label}`, onclick: show(image) }, tile(strip, image, size, ""));
+    const pressed = row !== null && image === look.image && side === look.right;
+    return make("button", { type: "button", "data-image": image, "data-side": row === null ? "" : side, "aria-pressed": String(pressed), "aria-label": `Compare ${label}`, onclick: show(image) }, tile(strip, image, size, ""));
   });
   const swatch = row === null ? null : make("span", { class: `swatch ${seriesClass(row)}`, "aria-hidden": "true" });
   return make("figure", { class: "strip" }, make("figcaption", {}, swatch, name), make("div", { class: "tiles" }, tiles));

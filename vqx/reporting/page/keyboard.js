@@ -15,9 +15,11 @@ const inner = (cell) => cell.querySelector("button, input") || cell;
 const cellsOf = (row) => [...row.children].filter((cell) => !cell.hidden);
 const rowsOf = (table) => [...table.rows].filter((row) => row.isConnected);
 
-/** Let arrows, Home, End and Page keys move the focus from cell to cell, header included. */
-function navigable(table) {
-  for (const cell of table.querySelectorAll("th, td")) inner(cell).tabIndex = -1;
+/** Let arrows, Home, End and Page keys move the focus from cell to cell, header included.
+ *  `rows`: those of the body, which come and go with the filter. */
+function navigable(table, rows) {
+  for (const row of [...table.rows, ...rows])
+    for (const cell of row.children) inner(cell).tabIndex = -1;
   const start = table.tHead.querySelector(".sort");
   start.tabIndex = 0;
   let current = start;

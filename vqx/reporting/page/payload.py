@@ -22,7 +22,7 @@ from vqx.reporting.page.limits import (
 from vqx.reporting.page.lines import Texts, columns_known, extra_keys, table_data
 from vqx.reporting.page.scripts import as_json
 from vqx.reporting.page.strips import INPUTS, OUTPUTS, Strips
-from vqx.reporting.table import build_table
+from vqx.reporting.main_table import build_table
 from vqx.runs.reading import Run
 
 

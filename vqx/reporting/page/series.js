@@ -22,6 +22,19 @@ function curveName(kind, key) {
   return known ? [known.title, known.unit].filter(Boolean).join(", ") : key;
 }
 
+/** The two words of an option. */
+function kindAndKey(what) {
+  const [kind, ...rest] = what.split(" ");
+  return [kind, rest.join(" ")];
+}
+
+/** Whether some run has two points of it at least: one alone is in the table. */
+function isCurve(what) {
+  const [kind, key] = kindAndKey(what);
+  const points = (run) => seedPoints(run, kind, key, "step") || [];
+  return data.runs.some((run) => points(run).length > 1);
+}
+
 const IN_TRAINING = ["usage", "perplexity"]; // of the tokens between two log lines
 
 function curveMetric(kind, key) {

@@ -58,7 +58,7 @@ function drawWhole(view) {
     view.body,
   );
   view.element = make("div", { class: "scroller" }, view.table);
-  navigable(view.table);
+  navigable(view.table, view.bodyRows.values());
 }
 
 function headerCell(view, column, index) {

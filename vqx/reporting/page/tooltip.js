@@ -31,16 +31,30 @@ function hideTip() {
   byId("tip").hidden = true;
 }
 
+let anchor = null; // the element whose tooltip is shown
+
 function startTips() {
   const show = (event) => {
-    const element = tipTarget(event.target);
-    if (!element) return hideTip();
-    element.setAttribute("aria-describedby", "tip");
-    showTip(tips.get(element)(), element.getBoundingClientRect());
+    anchor = tipTarget(event.target);
+    if (!anchor) return hideTip();
+    anchor.setAttribute("aria-describedby", "tip");
+    showTip(tips.get(anchor)(), anchor.getBoundingClientRect());
   };
-  document.addEventListener("pointerover", show);
+  // Moving the focus scrolls: then the tooltip goes along, where that of a pointer ends.
+  const scrolled = () => {
+    const focused = anchor !== null && anchor === document.activeElement && !byId("tip").hidden;
+    if (focused) showTip(tips.get(anchor)(), anchor.getBoundingClientRect());
+    else hideTip();
+  };
+  // What scrolls under a pointer at rest is not pointed at.
+  let rest = "";
+  document.addEventListener("pointerover", (event) => {
+    const place = `${event.clientX} ${event.clientY}`;
+    if (place !== rest) show(event);
+    rest = place;
+  });
   document.addEventListener("focusin", show);
   document.addEventListener("focusout", hideTip);
-  document.addEventListener("scroll", hideTip, { capture: true, passive: true });
+  document.addEventListener("scroll", scrolled, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
 }
