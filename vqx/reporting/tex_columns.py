@@ -13,7 +13,7 @@ from vqx.reporting.cells import Cell
 from vqx.reporting.columns import ABSENT
 from vqx.reporting.tex_text import at_start, breakable, escape, width
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _BETWEEN = r"\,$\pm$\,"
 _LINES = 2  # of a heading, about, where its words allow
 _BOLD = 0.4  # em that a number grows by

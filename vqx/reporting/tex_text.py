@@ -51,8 +51,8 @@ _GREEK = (
 )
 _GREEK_CAPITALS = "gamma delta theta lamda xi pi sigma upsilon phi psi omega"
 _TEXT = _pairs(
-    r"– -- — --- ‘ `{} ’ '{} “ `` ” '' … \dots{} − $-$ ° $^\circ$ ½ $\frac{1}{2}$ § \S{} ¶ \P{} "
-    r"† \dag{} ‡ \ddag{} £ \pounds{} © \copyright{} ß \ss{} æ \ae{} Æ \AE{} œ \oe{} Œ \OE{} "
+    r"– -- — --- ‘ `{} ’ '{} “ `` ” '' … \dots{} − $-$ ° $^\circ$ ½ $\frac{1}{2}$ § $\S$ ¶ $\P$ "
+    r"† $\dagger$ ‡ $\ddagger$ £ \pounds{} © \copyright{} ß \ss{} æ \ae{} Æ \AE{} œ \oe{} Œ \OE{} "
     r"ø \o{} Ø \O{} ł \l{} Ł \L{} ı \i{}"
 )
 _ABOVE = {
