@@ -25,7 +25,7 @@ from vqx.reporting.tex_text import at_start, breakable, escape, width
         ('?` "q"', r"?{`} ''q''"),
         ("PSNR ↑ ± 2 µm × ≤ ∞", r"PSNR $\uparrow$ $\pm$ 2 $\mu$m $\times$ $\leq$ $\infty$"),
         ("ᵃᵇ x² a₁", r"\textsuperscript{ab} x\textsuperscript{2} a\textsubscript{1}"),
-        ("βλΩ", r"$\beta$$\lambda$$\Omega$"),
+        ("βλΛΩ", r"$\beta$$\lambda$$\Lambda$$\Omega$"),
         (
             "Müller, Señor, naïve, Çelik, Łódź",
             r"M\"{u}ller, Se\~{n}or, na\"{\i}ve, \c{C}elik, \L{}\'{o}d\'{z}",

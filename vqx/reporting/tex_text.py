@@ -43,13 +43,13 @@ _MATH = _pairs(
     "∝ propto ↑ uparrow ↓ downarrow ← leftarrow → rightarrow ↔ leftrightarrow ⇒ Rightarrow "
     "⇔ Leftrightarrow ↳ hookrightarrow ∞ infty ∑ sum ∏ prod ∫ int ∂ partial ∇ nabla ∈ in "
     "∩ cap ∪ cup ∅ emptyset ∀ forall ∃ exists ¬ neg ⊕ oplus ⊗ otimes ∥ | ⟨ langle ⟩ rangle "
-    "ℓ ell µ mu ★ star ∘ circ"
+    "ℓ ell µ mu λ lambda Λ Lambda ★ star ∘ circ"
 )
 _GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lamda mu nu xi pi rho sigma tau "
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi pi rho sigma tau "
     "upsilon phi chi psi omega"
 )
-_GREEK_CAPITALS = "gamma delta theta lamda xi pi sigma upsilon phi psi omega"
+_GREEK_CAPITALS = "gamma delta theta xi pi sigma upsilon phi psi omega"
 _TEXT = _pairs(
     r"– -- — --- ‘ `{} ’ '{} “ `` ” '' … \dots{} − $-$ ° $^\circ$ ½ $\frac{1}{2}$ § $\S$ ¶ $\P$ "
     r"† $\dagger$ ‡ $\ddagger$ £ \pounds{} © \copyright{} ß \ss{} æ \ae{} Æ \AE{} œ \oe{} Œ \OE{} "
@@ -109,7 +109,6 @@ def _greek(character: str) -> str:
     name, capital = words[3], words[1] == "capital"
     if name not in (_GREEK_CAPITALS if capital else _GREEK).split():
         return ""
-    name = name.replace("lamda", "lambda")
     return name.capitalize() if capital else name
 
 
