@@ -15,9 +15,9 @@ from vqx.reporting.beside import Beside, name_by_published
 from vqx.reporting.cells import Table
 from vqx.reporting.csv import render_rows
 from vqx.reporting.frame import Frame, build_frame
+from vqx.reporting.main_table import build_table
 from vqx.reporting.markdown import render_markdown
 from vqx.reporting.published import Clause, read_tables
-from vqx.reporting.table import build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.reading import read_runs
 

@@ -9,8 +9,8 @@ from vqx.reporting.bootstrap import bootstrap_interval
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.column_cells import SPREADS, Spread
 from vqx.reporting.frame import build_frame
+from vqx.reporting.main_table import build_table
 from vqx.reporting.statistics import mean_interval
-from vqx.reporting.table import build_table
 from vqx.runs.reading import read_runs
 
 PSNRS = [25.0, 25.5, 25.1]

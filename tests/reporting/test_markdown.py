@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reporting.test_table import table_of
+from tests.reporting.test_main_table import table_of
 from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.reporting.markdown import escape, render_markdown
 from vqx.runs.status import State

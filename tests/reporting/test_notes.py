@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.reporting.test_table import table_of
+from tests.reporting.test_main_table import table_of
 from tests.runs.synthetic import config_of, environment_of, result_of, write_run
 from vqx.runs.status import State
 

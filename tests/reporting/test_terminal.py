@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.reporting.test_table import table_of
+from tests.reporting.test_main_table import table_of
 from tests.runs.synthetic import config_of, result_of, write_run
-from vqx.reporting.table import Table
+from vqx.reporting.main_table import Table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.status import State
 

@@ -10,13 +10,13 @@ from vqx.reporting.cells import Table
 from vqx.reporting.columns import columns_of
 from vqx.reporting.comparison import baseline_row, compare
 from vqx.reporting.frame import Frame, build_frame
+from vqx.reporting.main_table import build_table, find_column
 from vqx.reporting.notes import Note
 from vqx.reporting.options import KEYS, Options, results
 from vqx.reporting.pivot import pivot
 from vqx.reporting.published import read_tables
 from vqx.reporting.selection import select
 from vqx.reporting.sweep import sweep_runs
-from vqx.reporting.table import build_table, find_column
 from vqx.runs.reading import Run, Skipped, read_runs
 
 _PIVOTED = ("psnr",)  # where no columns are named
@@ -41,8 +41,8 @@ def build_report(options: Options, *, hover: bool = False) -> Report:
 
     Raises VqxError when there are no such runs, ConfigError for a name that means nothing.
     """
+    published = read_tables(options.published)  # first: a wrong name needs no runs to be seen
     runs, notes, skipped = find_runs(options)
-    published = read_tables(options.published)
     separate = options.seeds == "separate"
     in_order = options.sweep is not None
     frame, beside = build_frame(runs, separate_seeds=separate, in_order=in_order), None

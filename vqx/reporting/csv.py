@@ -10,8 +10,8 @@ from vqx.reporting.cells import TEXT_KEYS, Table
 from vqx.reporting.column_cells import summary_of
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of, state_word
+from vqx.reporting.main_table import runs_text
 from vqx.reporting.published import Clause, Published, name_of
-from vqx.reporting.table import runs_text
 from vqx.runs.reading import Run
 
 

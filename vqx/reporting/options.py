@@ -12,7 +12,7 @@ from vqx.reporting.column_cells import Spread
 from vqx.reporting.pictures.options import OPTION_KEYS as PICTURE_KEYS
 from vqx.reporting.pivot import Keys
 from vqx.reporting.selection import items
-from vqx.reporting.sweep import SweepWords, sweep_of
+from vqx.reporting.sweep import SweepWords, config_dir_of, sweep_of
 
 FORMATS = ("md", "csv", "tex", "json", "html")
 _LISTS = ("columns", "rows", "published", "formats")
@@ -21,7 +21,7 @@ _TABLES = "tables"  # folder of table files beside the sweeps
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to show of which runs. `runs` () is all of RESULTS/runs.
+    """What to show of which runs. `runs` () is all of RESULTS/runs, `formats` () the usual ones.
 
     `rows`: labels to show, in order; `names`: label -> what to call it; `pictures`: options of the
     pictures as typed; `table`: the file that the rest was read from.
@@ -40,7 +40,7 @@ class Options:
     baseline: str | None = None
     pivot: Keys | None = None
     published: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("md", "csv", "tex")
+    formats: tuple[str, ...] = ()
     html: Path | None = None
     title: str | None = None
     wandb: str | None = None
@@ -86,7 +86,7 @@ def _selecting(options: Options, words: Sequence[str]) -> Options:
             raise ConfigError("runs= and a sweep exclude each other: a sweep names its own runs")
         unnamed = options.name == "ablation"
         return replace(options, sweep=sweep, name=sweep.name if unnamed else options.name)
-    for word in words:
+    for word in config_dir_of(words)[0]:
         key, equals, value = word.partition("=")
         if equals:
             options = replace(options, filters={**options.filters, key: value})
@@ -174,13 +174,12 @@ def _from_table(name: str, words: Sequence[str]) -> tuple[Options, list[str]]:
 def _table_path(name: str, words: Sequence[str]) -> Path:
     """A table file by its path, or by its name beside the sweeps: sweeps/tables/NAME.yaml."""
     from vqx.config import conf_dir
-    from vqx.reporting.sweep import config_dir_of
 
     if name.endswith((".yaml", ".yml")):
         if not (path := Path(name).expanduser()).is_file():
             raise ConfigError(f"table={name}: there is no such file")
         return path
-    own = config_dir_of(words)
+    _, own = config_dir_of(words)
     folders = [folder / "sweeps" / _TABLES for folder in (own, conf_dir()) if folder is not None]
     for folder in folders:
         if (path := folder / f"{name}.yaml").is_file():

@@ -13,6 +13,8 @@ from vqx.reporting.notes import Note
 from vqx.reporting.options import FORMATS, Options
 from vqx.runs.files import write_text_atomic
 
+_TYPESET_ROWS = 200
+
 
 def write_report(report: Report, words: Sequence[str]) -> tuple[list[Path], list[Note]]:
     """Write the formats and pictures asked for: their files, and what pictures do not show.
@@ -28,9 +30,12 @@ def write_report(report: Report, words: Sequence[str]) -> tuple[list[Path], list
         path = options.out / f"{options.name}{name}"
         write_text_atomic(path, text)
         paths.append(path)
+    if not options.formats and len(report.tables[0].rows) > _TYPESET_ROWS:
+        notes.append(Note("tex", f"not written of over {_TYPESET_ROWS} rows: formats=all has it"))
     if options.pictures:
-        found, notes = _draw(report)
+        found, said = _draw(report)
         paths += found
+        notes += said
     if options.html is not None or "html" in formats_of(options):
         path = options.html or options.out / f"{options.name}.html"
         _make_folder(path.parent, "html")
@@ -44,9 +49,13 @@ def command_of(words: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "vqx.report", *words])
 
 
-def formats_of(options: Options) -> tuple[str, ...]:
-    """Formats by name, each once, in the usual order."""
-    return tuple(f for f in FORMATS if f in options.formats or "all" in options.formats)
+def formats_of(options: Options, *, rows: int = 0) -> tuple[str, ...]:
+    """Formats by name, each once, in the usual order.
+
+    Unasked, a table of more than 200 `rows` is not typeset: no page has room for it.
+    """
+    asked = options.formats or ("md", "csv", *(("tex",) if rows <= _TYPESET_ROWS else ()))
+    return tuple(f for f in FORMATS if f in asked or "all" in asked)
 
 
 def markdown_of(tables: Sequence[Table]) -> str:
@@ -70,7 +79,7 @@ def _texts(report: Report, command: str) -> Mapping[str, str]:
         "html": lambda: {},  # it may lie elsewhere
     }
     texts: dict[str, str] = {}
-    for name in formats_of(report.options):
+    for name in formats_of(report.options, rows=len(tables[0].rows)):
         texts |= makers[name]()
     return texts
 

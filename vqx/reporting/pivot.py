@@ -77,7 +77,7 @@ def _at(place: int | None, cells: Sequence[Cell], rows: Sequence[Row]) -> Cell:
         return Cell("")
     cell = cells[place]
     if cell.text == ABSENT and not rows[place].results:
-        from vqx.reporting.table import runs_text
+        from vqx.reporting.main_table import runs_text
 
         return replace(cell, text=runs_text(rows[place]))
     return cell

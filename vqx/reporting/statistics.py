@@ -73,8 +73,8 @@ def welch_interval(a: Summary, b: Summary, *, level: float = LEVEL) -> Interval 
     variance, difference, n = sum(parts), b.mean - a.mean, min(a.n, b.n)
     if not variance > 0:
         return Interval(n, difference, difference, difference)
-    freedom = variance**2 / (parts[0] ** 2 / (a.n - 1) + parts[1] ** 2 / (b.n - 1))
-    freedom = math.floor(freedom * (1 + 1e-12)) if math.isfinite(freedom) else 1
+    shares = [part / variance for part in parts] if math.isfinite(variance) else [1.0, 1.0]
+    freedom = math.floor((1 + 1e-12) / (shares[0] ** 2 / (a.n - 1) + shares[1] ** 2 / (b.n - 1)))
     half = t_quantile(0.5 + level / 2, max(1, freedom)) * math.sqrt(variance)
     return Interval(n, difference, difference - half, difference + half)
 

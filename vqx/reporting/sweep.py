@@ -52,7 +52,7 @@ def sweep_of(words: Sequence[str]) -> SweepWords | None:
 
     A sweep is named by +sweeps=NAME or -m. Raises ConfigError for --config-dir without a folder.
     """
-    kept, config_dir = _config_dir(words)
+    kept, config_dir = config_dir_of(words)
     for word in kept:
         if word.startswith(("sweeps=", "++sweeps=")):
             raise ConfigError(f"'{word}': a sweep is named as +{word.lstrip('+')}")
@@ -61,12 +61,7 @@ def sweep_of(words: Sequence[str]) -> SweepWords | None:
     return SweepWords(tuple(w for w in kept if w not in ("-m", "--multirun")), config_dir)
 
 
-def config_dir_of(words: Sequence[str]) -> Path | None:
-    """The folder that `--config-dir` names, None without it."""
-    return _config_dir(words)[1]
-
-
-def _config_dir(words: Sequence[str]) -> tuple[list[str], Path | None]:
+def config_dir_of(words: Sequence[str]) -> tuple[list[str], Path | None]:
     """Words without `--config-dir DIR`, and that folder."""
     kept, folder = [], None
     rest = iter(words)

@@ -12,8 +12,8 @@ from tests.reporting.test_frame import frame_of
 from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.errors import ConfigError
 from vqx.reporting.frame import build_frame
+from vqx.reporting.main_table import Cell, Table, build_table
 from vqx.reporting.markdown import render_markdown
-from vqx.reporting.table import Cell, Table, build_table
 from vqx.reporting.terminal import render_terminal
 from vqx.runs.reading import read_runs
 from vqx.runs.status import State
