@@ -232,3 +232,15 @@ def test_a_seed_of_exactly_half_of_the_rows_is_missed(tmp_path: Path) -> None:
     for name, seed in (("ema", 0), ("ema", 1), ("vq", 0)):
         write_run(tmp_path, config_of(name, seed=seed))
     assert _absent_seeds(tmp_path) == {"vq": "seed 1 missing: not started"}
+
+
+def test_code_that_became_dirty_on_a_resume_is_said(tmp_path: Path) -> None:
+    """A session's entry has only what changed: the commit stands at the first start."""
+    sessions = [{}, {"git": {"dirty": True, "diff_sha256": "abcdef123456"}}]
+    write_run(tmp_path, config_of("ema"), environment=environment_of(sessions=sessions))
+    write_run(tmp_path, config_of("fsq"))
+    texts = [note.text for note in table_of(tmp_path).notes if note.about == "confound"]
+    assert any(
+        text.startswith("code f8add72 then code f8add72 with changes abcdef in ema")
+        for text in texts
+    )

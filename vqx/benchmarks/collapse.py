@@ -18,9 +18,9 @@ from vqx.config import composed, run_name
 from vqx.errors import ConfigError, Interrupted, VqxError
 from vqx.reporting.csv import render_rows, render_runs
 from vqx.reporting.frame import Frame, Row, build_frame
+from vqx.reporting.main_table import build_table
 from vqx.reporting.markdown import render_markdown
 from vqx.reporting.options import results
-from vqx.reporting.main_table import build_table
 from vqx.runs.durations import duration
 from vqx.runs.files import write_text_atomic
 from vqx.runs.folder import RunFolder

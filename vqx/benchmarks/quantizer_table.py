@@ -7,8 +7,8 @@ from itertools import groupby
 from vqx.benchmarks.families import FAMILIES, Size
 from vqx.benchmarks.measuring import Figures, Measured
 from vqx.benchmarks.worker import Failure
-from vqx.reporting.notes import Note
 from vqx.reporting.main_table import Cell, Table
+from vqx.reporting.notes import Note
 
 ABSENT = "-"
 MIB = 1 << 20

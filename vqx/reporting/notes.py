@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from vqx.config import identity
 from vqx.reporting.columns import Column
-from vqx.reporting.frame import Frame, Row, seed_of, state_word
+from vqx.reporting.frame import Frame, Row, seed_of
 from vqx.reporting.naming import choice_name, flat_nodes
 from vqx.reporting.stamps import Stamps, images_in
+from vqx.reporting.state_texts import state_texts
 from vqx.reporting.surroundings import SURROUNDINGS, confounds, sessions_of
 from vqx.reporting.variants import masked_numbers, soft_numbers
-from vqx.runs.durations import duration
 from vqx.runs.reading import Run
-from vqx.runs.status import State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,66 +76,13 @@ def notes_of(
     """All notes, the most pressing first."""
     metrics = [column for column in columns if column.is_metric]
     return [
-        *_state_notes(rows),
+        *(Note(about, text) for about, text in state_texts(rows)),
         *_fault_notes(rows, metrics),
         *(Note("confound", text) for text in confounds(rows)),
         *(note for column in metrics for note in _missing_notes(column, rows)),
         *_stamp_notes(metrics, stamps),
         *_image_notes(rows),
     ]
-
-
-def _state_notes(rows: Sequence[Row]) -> list[Note]:
-    seeds = _expected_seeds(rows)
-    notes = []
-    for row in rows:
-        texts = [_state(run) for run in row.runs if run.state != State.DONE or run.note]
-        present = {seed_of(run) for run in row.runs}
-        absent = [str(seed) for seed in seeds if seed not in present]
-        if absent:
-            plural = "s" if len(absent) > 1 else ""
-            texts.append(f"seed{plural} {', '.join(absent)} missing: not started")
-        if texts:
-            notes.append(Note(row.label, "; ".join(texts)))
-    return notes
-
-
-def _expected_seeds(rows: Sequence[Row]) -> list[int]:
-    """Seeds of at least half of the rows: those of fewer were not asked for everywhere."""
-    if all(len(row.runs) == 1 for row in rows):
-        return []
-    seeds = [{seed for run in row.runs if (seed := seed_of(run)) is not None} for row in rows]
-    return [
-        seed
-        for seed in sorted(set().union(*seeds))
-        if 2 * sum(seed in own for own in seeds) >= len(rows)
-    ]
-
-
-def _state(run: Run) -> str:
-    """`seed 1 failed: RuntimeError: out of memory (results/runs/...)`."""
-    seed = f"seed {seed_of(run)} " if seed_of(run) is not None else ""
-    if state_word(run) == "missing":
-        return f"{seed}missing ({run.folder.path})"
-    if run.state == State.QUEUED:
-        return f"{seed}missing: queued{', ' + run.note if run.note else ''}"
-    status = run.status
-    note = run.note.splitlines()[0][:300] if run.note else ""
-    if run.state == State.RUNNING and status is not None:
-        left = "" if status.eta_seconds is None else f", {duration(status.eta_seconds)} left"
-        job = f", SLURM job {status.job_id}" if status.job_id else ""
-        said = f"; {note}" if note else ""
-        return f"{seed}running: {_step(status)}{left}, on {status.host}{job}{said}"
-    at = "at " if status is not None and status.steps else ""
-    step = f" {at}{_step(status)}" if status is not None else ""
-    step = "" if run.state == State.COLLAPSED else step
-    return f"{seed}{run.state}{step}{': ' + note if note else ''} ({run.folder.path})"
-
-
-def _step(status: Status) -> str:
-    """How far a run is; the number of its steps is not known until its data are."""
-    known = f"step {status.step:,} of {status.steps:,}"
-    return known if status.steps else "before its first step"
 
 
 def _fault_notes(rows: Sequence[Row], metrics: Sequence[Column]) -> list[Note]:

@@ -22,14 +22,15 @@ def _joined(run: Run, read: Callable[[Mapping[str, Any]], str | None]) -> str | 
 
 
 def _code(run: Run) -> str | None:
-    def read(session: Mapping[str, Any]) -> str | None:
-        git = session.get("git")
-        if not isinstance(git, Mapping) or not git.get("commit"):
-            return None
-        changes = f" with changes {(git.get('diff_sha256') or '?')[:6]}" if git.get("dirty") else ""
-        return f"code {git['commit'][:7]}{changes}"
-
-    return _joined(run, read)
+    git: dict[str, Any] = {}
+    found: dict[str, None] = {}
+    for session in sessions_of(run):  # a later one has only what is not as at the first
+        own = session.get("git")
+        git = {**git, **own} if isinstance(own, Mapping) else git
+        if git.get("commit"):
+            changed = f" with changes {(git.get('diff_sha256') or '?')[:6]}"
+            found[f"code {git['commit'][:7]}{changed if git.get('dirty') else ''}"] = None
+    return _THEN.join(found) or None
 
 
 def _package(name: str) -> Callable[[Run], str | None]:
