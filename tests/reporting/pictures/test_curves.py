@@ -52,6 +52,20 @@ def test_the_legend_names_rows_from_the_highest_end(frame: Frame) -> None:
     assert named == sorted(ends, key=lambda label: -ends[label])
 
 
+def test_runs_with_one_evaluation_show_their_training(tmp_path: Path) -> None:
+    for config in configs(2, seeds=(0,)):
+        folder = write_whole(tmp_path, config)
+        text = (folder / "metrics.jsonl").read_text().splitlines()
+        lines = [json.loads(line) for line in text]
+        write_metrics(folder, [x for x in lines if x["kind"] == "train" or x["step"] == 800])
+    frame = frame_of(tmp_path)
+    picture = curves_picture(frame.rows)
+    assert picture.figure.axes[0].get_ylabel() == "loss, training"
+    assert picture.notes[-1].text.startswith("runs were evaluated once: loss")
+    asked = curves_picture(frame.rows, metrics=["psnr"])
+    assert [line.get_xdata().tolist() for line in asked.figure.axes[0].lines] == [[800], [800]]
+
+
 def test_a_seed_that_stops_early_is_named_and_not_carried_on(tmp_path: Path) -> None:
     for config in configs(1, seeds=(0, 1)):
         folder = write_whole(tmp_path, config)

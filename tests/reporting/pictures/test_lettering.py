@@ -85,5 +85,5 @@ def test_a_log_axis_has_plain_labels(limits: tuple[float, float]) -> None:
     figure.draw_without_rendering()
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert "1" in labels
-    assert "10" in labels
+    assert {"10", "100"} & set(labels)
     assert not any("$" in label for label in labels)

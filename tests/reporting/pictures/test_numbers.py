@@ -8,7 +8,7 @@ import pytest
 from vqx.errors import ConfigError
 from vqx.reporting.columns import columns_of
 from vqx.reporting.frame import Frame
-from vqx.reporting.pictures.numbers import Pair, direction, find_column, lack, pair_of, seed_label
+from vqx.reporting.pictures.numbers import Pair, direction, find_column, lack, pair_of
 
 BY_KEY = {column.key: column for column in columns_of([])}
 
@@ -54,9 +54,3 @@ def test_an_unknown_column_is_suggested(frame: Frame) -> None:
     assert find_column("PSNR", frame.rows).key == "psnr"
     with pytest.raises(ConfigError, match="did you mean 'psnr'"):
         find_column("psnrr", frame.rows)
-
-
-def test_runs_are_named_by_their_seed_where_there_are_several(frame: Frame) -> None:
-    row = frame.rows[0]
-    assert seed_label(row, row.runs[1]) == f"{row.label} seed 1"
-    assert seed_label(frame.rows[-1], frame.rows[-1].runs[0]) == frame.rows[-1].label

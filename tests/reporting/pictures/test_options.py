@@ -32,7 +32,6 @@ def test_all_is_everything_but_nothing_by_name() -> None:
         ({"difference": "yes"}, "true, false"),
         ({"images": "1,-2"}, "whole numbers"),
         ({"image_seed": "x"}, "whole numbers"),
-        ({"curves": "[]"}, "names no metric"),
         ({"hieght": "3"}, "picture options=hieght"),
     ],
 )

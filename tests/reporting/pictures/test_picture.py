@@ -6,7 +6,15 @@ import pytest
 from PIL import Image
 
 from vqx.errors import VqxError
-from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes, save
+from vqx.reporting.frame import Frame
+from vqx.reporting.pictures.picture import (
+    Omission,
+    Picture,
+    nothing,
+    omission_notes,
+    run_omissions,
+    save,
+)
 from vqx.reporting.pictures.style import look, new_figure
 
 
@@ -53,8 +61,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         save(picture(), tmp_path / "file", "t")
 
 
+def test_runs_are_named_by_seeds_and_rows_as_a_whole(frame: Frame) -> None:
+    row = frame.rows[0]
+    first, second = row.runs
+    assert run_omissions(row, [(second, "a")]) == [Omission(f"{row.label} seed 1", "a")]
+    assert run_omissions(row, [(first, "a"), (second, "a")]) == [Omission(row.label, "a")]
+    both = run_omissions(row, [(first, "a"), (second, "b")])
+    assert [o.label for o in both] == [f"{row.label} seed 0", f"{row.label} seed 1"]
+
+
 def test_omissions_are_gathered_by_reason() -> None:
     notes = omission_notes("x", [Omission("a", "p"), Omission("b", "q"), Omission("c", "p")])
-    assert [note.text for note in notes] == ["without a, c: p", "without b: q"]
+    assert [note.text for note in notes] == ["without a; c: p", "without b: q"]
     assert "a: p; b: q" in str(nothing("x", [Omission("a", "p"), Omission("b", "q")]))
     assert "no rows" in str(nothing("x", []))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqx.reporting.frame import Row
-from vqx.reporting.pictures.numbers import seed_label, states
-from vqx.reporting.pictures.picture import Omission
+from vqx.reporting.pictures.numbers import states
+from vqx.reporting.pictures.picture import Omission, run_omissions
 from vqx.runs.reading import Run
 
 FILE = "codebook.npz"
@@ -43,14 +43,17 @@ def codebooks_of(rows: Sequence[Row], *, needs: str) -> tuple[list[RowCodebooks]
     found: list[RowCodebooks] = []
     omissions: list[Omission] = []
     for index, row in enumerate(rows):
-        read = [(run, read_codebook(run)) for run in row.runs]
-        kept = []
-        for run, codebook in read:
-            reason = codebook if isinstance(codebook, str) else _lack(codebook, needs)
-            if reason:
-                omissions.append(Omission(seed_label(row, run), reason))
+        kept: list[tuple[Run, Codebook]] = []
+        missing: list[tuple[Run, str]] = []
+        for run in row.runs:
+            codebook = read_codebook(run)
+            if isinstance(codebook, str):
+                missing.append((run, codebook))
+            elif reason := _lack(codebook, needs):
+                missing.append((run, reason))
             else:
                 kept.append((run, codebook))
+        omissions += run_omissions(row, missing)
         if kept:
             runs, codebooks = zip(*kept, strict=True)
             found.append(RowCodebooks(row, index, runs, codebooks))

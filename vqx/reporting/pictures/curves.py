@@ -8,6 +8,7 @@ import numpy as np
 from vqx.errors import ConfigError
 from vqx.guard import nearest
 from vqx.reporting.frame import Row, seed_of
+from vqx.reporting.notes import Note
 from vqx.reporting.pictures.bands import Band, Curve, draw_band, fold
 from vqx.reporting.pictures.lettering import log_axis, number, plain
 from vqx.reporting.pictures.lines import (
@@ -18,10 +19,18 @@ from vqx.reporting.pictures.lines import (
     lines_of,
     measure_of,
     metrics_in,
+    usual_metric,
 )
-from vqx.reporting.pictures.numbers import seed_label, states
-from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes
+from vqx.reporting.pictures.numbers import states
+from vqx.reporting.pictures.picture import (
+    Omission,
+    Picture,
+    nothing,
+    omission_notes,
+    run_omissions,
+)
 from vqx.reporting.pictures.style import legend_beside, legend_height, look, new_figure, style_of
+from vqx.runs.reading import Run
 
 NAME = "curves"
 _LOG_FROM = 50.0  # times that the largest value exceeds the smallest
@@ -30,12 +39,13 @@ _LOG_FROM = 50.0  # times that the largest value exceeds the smallest
 def curves_picture(
     rows: Sequence[Row],
     *,
-    metrics: Sequence[str] = ("psnr",),
+    metrics: Sequence[str] = (),
     over: str = "steps",
     width: str = "full",
 ) -> Picture:
-    """Each of `metrics` over `steps`, `images` or `hours`, a panel each.
+    """Each of `metrics` (see `measure_of`) over `steps`, `images` or `hours`, a panel each.
 
+    () is the evaluations' PSNR, or of runs that were evaluated once, the training's reconstruction.
     The mean over seeds with a band of a standard deviation where at least two seeds reach; thinner
     where not all do. Raises ConfigError for a metric that no run has, NothingToDraw without lines.
     """
@@ -43,7 +53,7 @@ def curves_picture(
     omissions = [omission for one in found for omission in one.omissions]
     if not any(one.lines for one in found):
         raise nothing(NAME, omissions)
-    measures = [_measure(metric, found) for metric in metrics]
+    measures = [_measure(metric, found) for metric in metrics or [usual_metric(found)]]
     panels = []
     for measure in measures:
         bands, missing = bands_of(found, measure, over=over)
@@ -58,7 +68,11 @@ def curves_picture(
         order = sorted(handles, key=lambda i: -_last(panels, i))
         labels = [rows[i].label for i in order]
         legend_beside(figure, [handles[i] for i in order], labels, width=width)
-    return Picture(figure, omission_notes(NAME, omissions))
+    notes = omission_notes(NAME, omissions)
+    if not metrics and measures[0].kind == "train":
+        text = f"runs were evaluated once: {measures[0].key} of the training batches is shown"
+        notes += (Note(f"picture {NAME}", text),)
+    return Picture(figure, notes)
 
 
 def _measure(metric: str, found: Sequence[RunLines]) -> Measure:
@@ -80,13 +94,14 @@ def bands_of(
     omissions: list[Omission] = []
     for one in found:
         curves: list[Curve] = []
+        missing: list[tuple[Run, str]] = []
         for run, lines in one.lines:
             curve = curve_of(lines, measure.key, kind=measure.kind, over=over)
             if curve is None:
-                reason = f"no {measure.kind} line with {measure.key} over {over}"
-                omissions.append(Omission(seed_label(one.row, run), reason))
+                missing.append((run, f"no {measure.kind} line with {measure.key}"))
             else:
                 curves.append(Curve(curve.x, curve.y * measure.scale))
+        omissions += run_omissions(one.row, missing)
         if curves:
             bands[one.index] = fold(curves)
             omissions += _shorter(one, curves, over)

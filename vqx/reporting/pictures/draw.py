@@ -64,7 +64,18 @@ def draw(
         paths, said = save(made, out, f"{name}-{picture}")
         files[picture] = tuple(paths)
         notes += [*made.notes, *said]
-    return Drawn(files, tuple(notes))
+    return Drawn(files, _merged(notes))
+
+
+def _merged(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Notes with what holds for several pictures said once."""
+    pictures: dict[str, list[str]] = {}
+    for note in notes:
+        pictures.setdefault(note.text, []).append(note.about.removeprefix("picture "))
+    return tuple(
+        Note(f"picture{'s' if len(names) > 1 else ''} {', '.join(names)}", text)
+        for text, names in pictures.items()
+    )
 
 
 def _pareto(

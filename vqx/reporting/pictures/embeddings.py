@@ -37,10 +37,10 @@ def embeddings_picture(rows: Sequence[Row], *, width: str = "full") -> Picture:
     if not found:
         raise nothing(NAME, omissions)
     umap = find_umap()
-    shown_rows = {one.row.label for one in found}
-    # Only one seed is shown: the others lack nothing.
-    kept = [o for o in omissions if not any(o.label.startswith(f"{r} seed ") for r in shown_rows)]
-    notes = [*omission_notes(NAME, kept), *_notes(found, umap)]
+    # One seed a row is shown: where there is one, the others lack nothing.
+    absent = [row for i, row in enumerate(rows) if i not in {one.index for one in found}]
+    _, omissions = codebooks_of(absent, needs="entries")
+    notes = [*omission_notes(NAME, omissions), *_notes(found, umap)]
     with look():
         figure = _draw(found, umap, width)
     return Picture(figure, tuple(notes))

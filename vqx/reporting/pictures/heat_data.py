@@ -99,7 +99,7 @@ def over_metrics(rows: Sequence[Row], key: str, metrics: Sequence[Column]) -> He
     kept = [(value, row) for value, row in said if value is not None]
     kept.sort(key=lambda pair: natural(pair[0]))
     names = [name for name, _ in kept]
-    labels = [f"{n} ({row.label})" if names.count(n) > 1 else n for n, row in kept]
+    labels = [_name(n, row) if names.count(n) > 1 else n for n, row in kept]
     values = np.full((len(kept), len(metrics)), np.nan)
     for i, (_, row) in enumerate(kept):
         lacking = []
@@ -119,6 +119,11 @@ def over_metrics(rows: Sequence[Row], key: str, metrics: Sequence[Column]) -> He
         np.stack(shades, axis=1) if shades else values,
         tuple(omissions),
     )
+
+
+def _name(value: str, row: Row) -> str:
+    """What a line is called whose value others have too."""
+    return row.label if value in row.label else f"{value} ({row.label})"
 
 
 def over_keys(rows: Sequence[Row], keys: tuple[str, str], metric: Column) -> HeatMap:

@@ -62,6 +62,6 @@ def log_axis(axis: Any, write: Any = number) -> None:
     low, high = sorted(axis.get_view_interval())
     decades = high / low if low > 0 else float("inf")
     steps = (1.0,) if decades > 300 else (1.0, 2.0, 5.0)
-    axis.set_major_locator(LogLocator(subs=steps, numticks=9))
+    axis.set_major_locator(LogLocator(subs=steps, numticks=9 if decades < 1e5 else 5))
     axis.set_major_formatter(write)
     axis.set_minor_locator(NullLocator())

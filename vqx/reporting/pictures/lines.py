@@ -11,13 +11,15 @@ from vqx.errors import VqxError
 from vqx.reporting.columns import columns_of
 from vqx.reporting.frame import Row
 from vqx.reporting.pictures.bands import Curve
-from vqx.reporting.pictures.numbers import seed_label, states
-from vqx.reporting.pictures.picture import Omission
+from vqx.reporting.pictures.numbers import states
+from vqx.reporting.pictures.picture import Omission, run_omissions
 from vqx.runs.files import read_lines
 from vqx.runs.reading import Run
 
 Line = Mapping[str, Any]
 KINDS = ("evaluate", "train")
+_ALIKE = ("usage", "perplexity")  # of log lines, but in the evaluation's unit
+_RECONSTRUCTION = ("l2", "l1", "loss")
 _PLACES = {"steps": "step", "images": "images_seen", "hours": "time"}
 AXIS_LABELS = {"steps": "optimizer steps", "images": "images seen", "hours": "hours of training"}
 
@@ -36,14 +38,10 @@ def lines_of(rows: Sequence[Row]) -> list[RunLines]:
     """The lines of every run of `rows`; a file that is damaged is an omission."""
     found = []
     for index, row in enumerate(rows):
-        lines, omissions = [], []
-        for run in row.runs:
-            read = _read(run)
-            if isinstance(read, str):
-                omissions.append(Omission(seed_label(row, run), read))
-            else:
-                lines.append((run, read))
-        found.append(RunLines(row, index, tuple(lines), tuple(omissions)))
+        read = [(run, _read(run)) for run in row.runs]
+        lines = tuple((run, some) for run, some in read if not isinstance(some, str))
+        missing = [(run, some) for run, some in read if isinstance(some, str)]
+        found.append(RunLines(row, index, lines, tuple(run_omissions(row, missing))))
     return found
 
 
@@ -98,9 +96,28 @@ def measure_of(word: str, found: Sequence[RunLines]) -> Measure | None:
     for kind in kinds:
         if any(_has(line, kind, key) for one in found for _, lines in one.lines for line in lines):
             column = {c.key: c for c in columns_of([])}.get(key)
-            title, scale = (column.header, column.scale) if column else (key, 1.0)
-            return Measure(key, kind, f"{title}, training" if kind == "train" else title, scale)
+            if column is None or (kind == "train" and key not in _ALIKE):
+                return Measure(key, kind, f"{key}, training" if kind == "train" else key, 1.0)
+            title = f"{column.header}, training" if kind == "train" else column.header
+            return Measure(key, kind, title, column.scale)
     return None
+
+
+def usual_metric(found: Sequence[RunLines]) -> str:
+    """PSNR where some run was evaluated at two steps at least, else the training's reconstruction.
+
+    `evaluate/psnr` also where no run has logged any of these.
+    """
+    for one in found:
+        for _, lines in one.lines:
+            curve = curve_of(lines, "psnr", kind="evaluate", over="steps")
+            if curve is not None and len(curve.x) > 1:
+                return "evaluate/psnr"
+    runs = [lines for one in found for _, lines in one.lines]
+    for key in _RECONSTRUCTION:
+        if runs and all(any(_has(line, "train", key) for line in lines) for lines in runs):
+            return f"train/{key}"
+    return "evaluate/psnr"
 
 
 def metrics_in(found: Sequence[RunLines]) -> list[str]:

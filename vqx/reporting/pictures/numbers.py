@@ -8,7 +8,7 @@ from vqx.errors import ConfigError
 from vqx.guard import nearest
 from vqx.reporting.beside import columns_beside
 from vqx.reporting.columns import Column, columns_of
-from vqx.reporting.frame import Row, seed_of, state_word
+from vqx.reporting.frame import Row, state_word
 from vqx.reporting.published import Published
 from vqx.reporting.statistics import Summary, summarize
 from vqx.runs.reading import Run
@@ -70,9 +70,3 @@ def lack(row: Row, columns: Sequence[Column]) -> str:
 def states(runs: Sequence[Run]) -> str:
     """The states of `runs`, each once."""
     return ", ".join(dict.fromkeys(state_word(run) for run in runs))
-
-
-def seed_label(row: Row, run: Run) -> str:
-    """`fsq seed 1`: a run by its row's label; the label alone where it is the row's only one."""
-    seed = seed_of(run)
-    return row.label if len(row.runs) == 1 or seed is None else f"{row.label} seed {seed}"

@@ -20,17 +20,18 @@ class PictureOptions:
 
     pictures: names of `PICTURES`, or "all": those that the runs have something for. x, y: columns
     of the pareto picture. curves: metrics of metrics.jsonl, as `psnr`, `train/loss` or
-    `evaluate/psnr`; a bare one is the evaluation's if there is one. over: the curves' axis, one of
-    `AXES`. images: which validation images, from 0; () is all. image_seed: whose images; None is
-    each row's lowest. difference: an amplified difference below each row of images. heatmap: a
-    configuration key, then another key or metrics; () is `levels`, or the first key that varies,
-    and the usual metrics. width: a key of `WIDTHS`.
+    `evaluate/psnr`; a bare one is the evaluation's if there is one; () is `psnr`, or what a run
+    with a single evaluation has instead. over: the curves' axis, one of `AXES`. images: which
+    validation images, from 0; () is all. image_seed: whose images; None is each row's lowest.
+    difference: an amplified difference below each row of images. heatmap: a configuration key,
+    then another key (and a metric, default `y`) or metrics; () is `levels`, or the first key that
+    varies, and the usual metrics. width: a key of `WIDTHS`.
     """
 
     pictures: tuple[str, ...] = (ALL,)
     x: str = "bits"
     y: str = "psnr"
-    curves: tuple[str, ...] = ("psnr",)
+    curves: tuple[str, ...] = ()
     over: str = "steps"
     images: tuple[int, ...] = ()
     image_seed: int | None = None
@@ -46,8 +47,6 @@ class PictureOptions:
             _check("pictures", picture, (*PICTURES, ALL))
         _check("over", self.over, AXES)
         _check("width", self.width, tuple(WIDTHS))
-        if not self.curves:
-            raise ConfigError("curves= names no metric: e.g. curves=[psnr,train/usage]")
         if any(index < 0 for index in self.images):
             raise ConfigError(f"images={list(self.images)}: images are counted from 0")
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from vqx.errors import ConfigError, VqxError
+from vqx.reporting.frame import Row, seed_of
 from vqx.reporting.notes import Note
 from vqx.reporting.pictures.style import look
 from vqx.runs.files import atomic_file
+from vqx.runs.reading import Run
 
 # No date, no version of Matplotlib: a picture made again has the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
@@ -24,10 +26,24 @@ class NothingToDraw(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """A row, or a run of it, that a picture cannot show; `reason` is a clause."""
+    """A row, or runs of it, that a picture cannot show; `reason` is a clause."""
 
     label: str
     reason: str
+
+
+def run_omissions(row: Row, found: Sequence[tuple[Run, str]]) -> list[Omission]:
+    """Runs of `row` that cannot be shown, gathered by reason: by seeds, or the row if it is all."""
+    by_reason: dict[str, list[Run]] = {}
+    for run, reason in found:
+        by_reason.setdefault(reason, []).append(run)
+    omissions = []
+    for reason, runs in by_reason.items():
+        seeds = [str(seed) for run in runs if (seed := seed_of(run)) is not None]
+        plural = "s" if len(seeds) > 1 else ""
+        which = f" seed{plural} {', '.join(seeds)}" if seeds and len(runs) < len(row.runs) else ""
+        omissions.append(Omission(f"{row.label}{which}", reason))
+    return omissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,7 @@ def omission_notes(picture: str, omissions: Iterable[Omission]) -> tuple[Note, .
         if omission.label not in labels:
             labels.append(omission.label)
     return tuple(
-        Note(f"picture {picture}", f"without {', '.join(labels)}: {reason}")
+        Note(f"picture {picture}", f"without {'; '.join(labels)}: {reason}")
         for reason, labels in by_reason.items()
     )
 

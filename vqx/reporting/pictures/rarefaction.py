@@ -19,7 +19,8 @@ def expected_usage(counts: NDArray[np.int64], tokens: NDArray[np.int64]) -> Floa
     """
     from scipy.special import gammaln
 
-    kinds, codes = np.unique(counts, return_counts=True)  # few: many codes share a count
+    # Few: many codes share a count.
+    kinds, codes = np.unique(counts[counts > 0], return_counts=True)
     total = float(counts.sum())
     n = np.minimum(tokens, total).astype(np.float64)[:, None]  # (T, 1)
     left = total - kinds[None].astype(np.float64)  # (1, kinds): tokens that are other codes
@@ -27,7 +28,6 @@ def expected_usage(counts: NDArray[np.int64], tokens: NDArray[np.int64]) -> Floa
     rest = np.where(can_miss, left - n, 0.0)
     log_missed = gammaln(left + 1) - gammaln(rest + 1) - gammaln(total + 1) + gammaln(total - n + 1)
     missed = np.where(can_miss, np.exp(np.minimum(log_missed, 0.0)), 0.0)
-    missed[:, kinds == 0] = 1.0
     usage: Floats = ((1 - missed) * codes).sum(1) / len(counts)
     return usage
 
