@@ -25,15 +25,29 @@ SPREADS: dict[str, str] = {
 
 def summary_of(column: Column, row: Row) -> Summary | None:
     """The column's number over the seeds of a row."""
-    return summarize([value for _, value in values_of(column, row)])
+    key = "summary", column.key, column.place
+    if key not in row.memory:
+        values = numbers_of(column, row)
+        row.memory[key] = summarize([value for value in values if value is not None])
+    summary: Summary | None = row.memory[key]
+    return summary
+
+
+def numbers_of(column: Column, row: Row) -> list[float | None]:
+    """The column's number of each run of a row."""
+    key = "numbers", column.key, column.place
+    if key not in row.memory:
+        row.memory[key] = [column.value(run.result) for run in row.runs]
+    numbers: list[float | None] = row.memory[key]
+    return numbers
 
 
 def values_of(column: Column, row: Row) -> list[tuple[int | None, float]]:
     """Seed and value of each run of a row that has one."""
     return [
         (seed_of(run), value)
-        for run in row.runs
-        if run.result is not None and (value := column.value(run.result)) is not None
+        for run, value in zip(row.runs, numbers_of(column, row), strict=True)
+        if value is not None
     ]
 
 
@@ -81,7 +95,7 @@ def _cell(column: Column, row: Row, summary: Summary | None, spread: Spread) -> 
         return Cell(ABSENT)
     text, beside = column.text(summary.mean), ""
     if column.spread and summary.std is not None and spread != "none":
-        values = [value for _, value in values_of(column, row)]
+        values = [value for value in numbers_of(column, row) if value is not None]
         if spread == "std":
             beside = column.text(summary.std)
         elif spread == "interval" and (interval := mean_interval(values)):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vqx.runs.durations import duration
@@ -43,6 +43,11 @@ class Column:
     plus: tuple[str, ...] = ()
     derive: Callable[[Mapping[str, Any]], float | None] | None = None
     stands_for: str = ""
+    _path: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        path = (*self.place, "value") if self.is_metric else self.place
+        object.__setattr__(self, "_path", path)
 
     @property
     def is_metric(self) -> bool:
@@ -57,7 +62,7 @@ class Column:
 
     def value(self, result: Mapping[str, Any] | None) -> float | None:
         """The number of a result.json, unscaled; None when it has none."""
-        value = number_at((*self.place, *(["value"] if self.is_metric else [])), result)
+        value = number_at(self._path, result)
         if value is None and self.derive is not None and result is not None:
             return self.derive(result)
         more = number_at(self.plus, result) if self.plus else 0.0
@@ -72,7 +77,12 @@ class Column:
 def number_at(place: Sequence[str], node: Any) -> float | None:
     """The number at a path of keys in nested dictionaries, None where there is none."""
     for name in place:
-        node = node.get(name) if isinstance(node, Mapping) else None
+        # `type` first: a million of these make a large table, and all are plain dictionaries.
+        if type(node) is not dict and not isinstance(node, Mapping):
+            return None
+        node = node.get(name)
+    if type(node) is float:
+        return node
     is_number = isinstance(node, int | float) and not isinstance(node, bool)
     return float(node) if is_number else None
 

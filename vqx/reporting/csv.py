@@ -7,7 +7,7 @@ from typing import Any
 
 from vqx.reporting.beside import Beside
 from vqx.reporting.cells import TEXT_KEYS, Table
-from vqx.reporting.column_cells import summary_of
+from vqx.reporting.column_cells import numbers_of, summary_of
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of, state_word
 from vqx.reporting.main_table import runs_text
@@ -104,7 +104,11 @@ def render_table(table: Table) -> str:
 def runs_of(frame: Frame) -> list[dict[str, Any]]:
     """The lines of `render_runs`, each by its columns."""
     columns = _columns(frame)
-    return [_run(run, row, columns) for row in frame.rows for run in row.runs]
+    lines = []
+    for row in frame.rows:
+        numbers = zip(*(numbers_of(column, row) for column in columns), strict=True)
+        lines += [_run(r, row, columns, n) for r, n in zip(row.runs, numbers, strict=True)]
+    return lines
 
 
 def render_runs(frame: Frame) -> str:
@@ -112,7 +116,9 @@ def render_runs(frame: Frame) -> str:
     return _render(runs_of(frame))
 
 
-def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+def _run(
+    run: Run, row: Row, columns: Sequence[Column], numbers: Sequence[float | None]
+) -> dict[str, Any]:
     git, packages = run.environment.get("git") or {}, run.environment.get("packages") or {}
     metrics = (run.result or {}).get("metrics") or {}
     stamped = [column.key for column in columns if column.is_metric]
@@ -125,7 +131,7 @@ def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
         "seed": seed_of(run),
         "state": state_word(run),
         "note": run.note,
-        **{column.key: column.value(run.result) for column in columns},
+        **{column.key: number for column, number in zip(columns, numbers, strict=True)},
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
         "torch": packages.get("torch"),
@@ -137,7 +143,7 @@ def _run(run: Run, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
 def _render(lines: Sequence[Mapping[str, Any]]) -> str:
     """Lines under the union of their keys, kept in the order in which keys follow each other."""
     keys: list[str] = []
-    for line in lines:
+    for line in dict.fromkeys(map(tuple, lines)):
         place = 0
         for key in line:
             if key in keys:
@@ -146,7 +152,7 @@ def _render(lines: Sequence[Mapping[str, Any]]) -> str:
                 keys.insert(place, key)
                 place += 1
     text = io.StringIO()
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in line.items()} for line in lines)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(keys)
+    writer.writerows([line.get(key) for key in keys] for line in lines)
     return text.getvalue()

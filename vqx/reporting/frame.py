@@ -16,11 +16,15 @@ from vqx.runs.status import State
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table: runs that differ in nothing but their seed, in order of it."""
+    """One row of a table: runs that differ in nothing but their seed, in order of it.
+
+    `memory` is for what is worked out of the runs more than once.
+    """
 
     label: str
     runs: tuple[Run, ...]
     varying: dict[str, str]  # what differs from other rows, key -> text
+    memory: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def results(self) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ import re
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT
 
+_PLAIN = re.compile(r"[A-Za-z0-9.,:;%±()=+/-]+(?: [A-Za-z0-9.,:;%±()=+/-]+)*")
+
 
 def render_markdown(table: Table) -> str:
     """The table with its caption and notes.
@@ -24,6 +26,8 @@ def render_markdown(table: Table) -> str:
 
 def escape(text: str) -> str:
     """`text` so that GitHub shows it as it is, in a table's cell too; `code` stays code."""
+    if _PLAIN.fullmatch(text):  # as nearly all are, of thousands
+        return text
     pieces = re.split(r"(`[^`]+`)", " ".join(text.split()))
     return "".join(
         piece.replace("|", r"\|") if index % 2 else _escape_plain(piece)

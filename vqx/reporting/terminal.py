@@ -38,10 +38,7 @@ class _Column:
     cells: list[list[str]]
     styles: list[str]
     left: bool
-
-    @property
-    def width(self) -> int:
-        return max(map(len, [self.header, *(line for lines in self.cells for line in lines)]))
+    width: int
 
 
 def _columns(table: Table, *, bold: bool, width: int) -> list[_Column]:
@@ -53,7 +50,8 @@ def _columns(table: Table, *, bold: bool, width: int) -> list[_Column]:
         else:
             texts = [[text] for text in _numbers(cells, starred=not bold)]
         styles = [_style(cell) if bold else "" for cell in cells]
-        columns.append(_Column(header, texts, styles, left))
+        longest = max(map(len, [header, *(line for lines in texts for line in lines)]))
+        columns.append(_Column(header, texts, styles, left, longest))
     return columns
 
 
@@ -62,6 +60,8 @@ def _style(cell: Cell) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
+    if len(text) <= width and text.isprintable() and text and text == text.strip():
+        return [text]  # as nearly all are, of thousands
     return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
