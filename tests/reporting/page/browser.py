@@ -99,7 +99,7 @@ def opened(browser: Any, path: Path, *, width: int = 1280, dark: bool = False) -
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     )
     context.add_init_script(_CLIPBOARD)
-    context.set_default_timeout(5000)
+    context.set_default_timeout(30_000)  # machines are busy
     page = context.new_page()
     found = Opened(page)
     page.on("console", lambda message: found.complaints.append(message.text))

@@ -77,7 +77,8 @@ def write_many(runs: Path, *, rows: int, seeds: int = 3) -> None:
     for index in range(rows):
         name, psnr = ("vq", "ema")[index % 2], 22 + 4 * noise.random()
         for seed in range(seeds):
-            config = config_of(name, seed=seed, codebook_size=256 + 32 * index)
+            size = 256 + 32 * index
+            config = config_of(name, seed=seed, codebook_size=size, quantizer__codebook_size=size)
             write_whole(runs, config, psnr=psnr + noise.gauss(0, 0.15))
 
 

@@ -1,11 +1,16 @@
 """The page's trade-off, curves and images in a real browser."""
 
+from dataclasses import replace
+from io import BytesIO
 from statistics import mean, stdev
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.reporting.page.browser import opened
 from tests.reporting.page.made_up import page_of, write_many
+from vqx.reporting.cells import Cell, Table
 from vqx.reporting.page import render_page
 
 pytestmark = pytest.mark.browser
@@ -61,7 +66,7 @@ def test_axes_change_and_the_filter_leaves_points_out(here):
     assert here.page.locator(".point").count() == 3
     here.page.select_option("#tradeoff-tools select >> nth=1", "usage")
     assert "usage" in here.page.text_content("#tradeoff-plot .axis-name >> nth=1")
-    here.page.check("#tradeoff-tools label:text-is('log across')")
+    here.page.check("#tradeoff-tools label:text-is('log x')")
     assert here.page.locator(".point").count() == 3
     here.page.fill("#filter", "zz")
     assert "No row" in here.page.inner_text("#tradeoff-plot")
@@ -98,7 +103,7 @@ def test_curves_over_other_axes_and_of_other_metrics(here):
     assert names == ["images seen", "hours since the start", "optimizer steps"]
     before = here.page.locator("#curves-plot .line").first.get_attribute("d")
     here.page.select_option("#curves-tools select", "train loss")
-    here.page.check("#curves-tools label:text-is('log up')")
+    here.page.check("#curves-tools label:text-is('log y')")
     assert here.page.locator("#curves-plot .line").first.get_attribute("d") != before
     assert "loss (training)" in here.page.inner_text("#curves-plot")
 
@@ -166,6 +171,22 @@ def test_any_image_and_any_two_rows_are_compared(here):
     assert page.locator("#stage.difference").count() == 1
 
 
+@pytest.mark.parametrize(("cut", "name"), [("End", "inputs.png"), ("Home", "outputs.png")])
+def test_the_pixels_are_those_of_the_image_that_is_asked_for(here, folder, cut, name):
+    here.page.click(".gallery [aria-label$='seed 0, image 3'] >> nth=0")
+    label = here.page.inner_text("#right-name").removesuffix(" ▶")
+    size = label.split("=")[1].split(",")[0]
+    here.page.focus("#cut")
+    here.page.keyboard.press(cut)
+    here.page.evaluate("document.querySelector('.cut-line').hidden = true")
+    shown = Image.open(BytesIO(here.page.locator("#stage").screenshot())).convert("RGB")
+    (strip,) = folder.glob(f"{label.split()[0]}-*size{size}-*seed0*/images/{name}")
+    third = Image.open(strip).crop((64, 0, 96, 32)).resize(shown.size, Image.Resampling.NEAREST)
+    away = np.abs(np.asarray(shown, float) - np.asarray(third, float))[8:-8, 8:-8]  # corners round
+    assert np.median(away) <= 1
+    assert away.mean() < 3
+
+
 def test_configurations_mark_what_differs_from_a_baseline(here):
     page = here.page
     page.select_option("#configurations-tools select", label="vq codebook_size=256")
@@ -213,6 +234,19 @@ def test_a_script_that_got_in_nevertheless_would_not_run(browser, report, tmp_pa
         (complaint,) = here.complaints
         assert "Content Security Policy" in complaint
         here.complaints.clear()
+
+
+def test_rows_of_a_pivot_are_chosen_from_a_menu(browser, folder, tmp_path):
+    page = page_of(folder)
+    pivot = Table("", ("quantizer", "8", "n"), ((Cell("vq"), Cell("1.5"), Cell("3")),), ())
+    path = tmp_path / "pivot.html"
+    path.write_text(render_page(replace(page, tables=(pivot,))))
+    with opened(browser, path) as here:
+        assert here.page.locator("#curves-plot .line").count() == 5
+        here.page.click("summary:text-is('Rows')")
+        here.page.uncheck(".panel label:text-is('vq codebook_size=256')")
+        assert here.page.locator("#curves-plot .line").count() == 4
+        assert "published" not in here.page.inner_text("#summary")
 
 
 def test_a_page_without_curves_and_images_says_which_files_are_missing(browser, tmp_path):

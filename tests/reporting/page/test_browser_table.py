@@ -132,6 +132,11 @@ def test_a_number_tells_its_seeds_and_protocol_when_pointed_at(here):
     assert tip.is_visible()
 
 
+def test_a_state_tells_why(here):
+    here.page.locator("#main-table .state-collapsed").hover()
+    assert here.page.inner_text("#tip") == "seed 0 collapsed: usage fell to 0.01 at step 40"
+
+
 def test_states_are_words_and_published_rows_are_grey(here):
     states = here.column("state")
     for word in ("done", "failed", "collapsed", "diverged", "queued", "stale", "published¹"):

@@ -8,8 +8,8 @@ from tests.reporting.page.made_up import table_of
 from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.frame import build_frame
-from vqx.reporting.page.lines import Texts, extra_keys, table_data, written_number
 from vqx.reporting.main_table import build_table
+from vqx.reporting.page.lines import Texts, extra_keys, table_data, written_number
 from vqx.runs.reading import read_runs
 
 
@@ -114,3 +114,12 @@ def test_a_table_without_keys_is_shown_by_its_texts(frame):
     found = table_data(table, frame, Texts())
     assert found["rows"][0]["cells"][1]["number"] == 3.5
     assert extra_keys(table, frame) == []
+
+
+def test_columns_of_one_metric_are_told_apart(frame):
+    cells = (Cell("vq"), Cell("0.5", value=0.5), Cell("0.6", value=0.6), Cell("done"))
+    table = Table("", ("", "8", "16", ""), (cells,), (), ("row", "usage", "usage", "state"))
+    found = table_data(table, frame, Texts())
+    assert [column["key"] for column in found["columns"]] == ["row", "usage", "usage-2", "state"]
+    assert [cell.get("number") for cell in found["rows"][0]["cells"]] == [None, 50, 60, None]
+    assert found["columns"][2]["better"] == "higher"

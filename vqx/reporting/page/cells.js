@@ -26,6 +26,14 @@ function stateBadges(text, row) {
   return [...text.split(", "), ...(stale ? ["stale"] : [])].map(badge);
 }
 
+/** Why a row's runs are not plainly done. */
+function stateLines(row) {
+  if (row === null) return [];
+  return runsOf(row)
+    .map((run, index) => (run.note ? `${seedLabel(run, index)} ${run.state}: ${clipped(run.note, 300)}` : null))
+    .filter((text) => text !== null);
+}
+
 /** The number with its spread and mark, best and second best told by form as well as by word. */
 function numberContent(cell) {
   const parts = [cell.text];

@@ -13,6 +13,7 @@ function tableTools(view) {
   byId("table-tools").append(
     make("label", { class: "field grow" }, make("span", {}, "Filter"), filter),
     make("output", { id: "count", for: "filter", class: "count" }),
+    ...rowMenu(),
     columnMenu(view),
     copyMenu(view),
   );
@@ -58,6 +59,15 @@ function columnMenu(view) {
     return tick(text, !column.hidden, (on) => view.core.getColumn(`c${index}`).toggleVisibility(on));
   });
   return menu("Columns", [make("fieldset", { class: "columns" }, make("legend", {}, "Columns shown"), boxes)]);
+}
+
+/** Boxes of rows that have no line of their own, as in a pivot: they are chosen here. */
+function rowMenu() {
+  const rows = d3.range(data.rows.length).filter((row) => lineOf(row) === undefined);
+  if (!rows.length) return [];
+  const boxes = rows.map((row) => tick(labelOf(row), false, (on) => choose([row], on)));
+  watch("chosen", () => boxes.forEach((box, index) => (box.querySelector("input").checked = chosen.has(rows[index]))));
+  return [menu("Rows", [make("fieldset", { class: "columns" }, make("legend", {}, "Rows in curves, images and configurations"), boxes)])];
 }
 
 function copyMenu(view) {

@@ -8,13 +8,13 @@ function startCurves() {
   const faults = new Set(data.runs.flatMap((run) => run.faults.filter((text) => text.includes("metrics.jsonl"))));
   if (!groups.length) return emptyPlot(byId("curves-plot"), ["There are no curves", ...faults].join(": "));
   const keys = groups.flatMap(([, options]) => options.map(([key]) => key));
-  curves.what = ["evaluate psnr", "evaluate l2", "train loss"].find(isCurve) || keys.find(isCurve) || keys[0];
+  curves.what = ["evaluate psnr", "evaluate l2", "train l2", "train l1", "train loss"].find(isCurve) || keys.find(isCurve) || keys[0];
   const set = (name) => (value) => ((curves[name] = value), drawCurves());
   byId("curves-tools").append(
     choice("Metric", groups, curves.what, set("what")),
     switcher("Over", [["step", "steps"], ["images", "images"], ["hours", "hours"]], "step", set("axis")),
-    tick("log across", false, set("logX")),
-    tick("log up", false, set("logY")),
+    tick("log x", false, set("logX")),
+    tick("log y", false, set("logY")),
   );
   const plot = byId("curves-plot");
   plot.tabIndex = 0;

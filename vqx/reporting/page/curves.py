@@ -18,30 +18,30 @@ def read_lines(path: Path) -> tuple[list[Line], int]:
 
     Raises VqxError when there is no such file.
     """
-    lines: list[Line] = []
-    damaged = 0
     try:
-        texts = path.read_bytes().split(b"\n")
+        texts = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError as error:
         raise VqxError(f"no {path.name}") from error
     except OSError as error:
         raise VqxError(f"{path.name} cannot be read ({error.strerror})") from error
-    for text in texts[:-1]:
-        line = _line(text)
-        if line is not None:
-            lines.append(line)
-        else:
-            damaged += 1
-    return lines, damaged
-
-
-def _line(text: bytes) -> Line | None:
     try:
-        line = json.loads(text)
+        found = json.loads(b"[%s]" % b",".join(texts))  # at once: several times as fast
+    except (ValueError, RecursionError):
+        found = [_parsed(text) for text in texts]
+    lines = [line for line in found if _is_line(line)]
+    return lines, len(found) - len(lines)
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    is_line = isinstance(line, dict) and isinstance(line.get("kind"), str)
-    return line if is_line and _number(line.get("step")) is not None else None
+
+
+def _is_line(line: Any) -> bool:
+    is_named = isinstance(line, dict) and isinstance(line.get("kind"), str)
+    return is_named and _number(line.get("step")) is not None
 
 
 def thinned(lines: Sequence[Line], *, points: int = POINTS) -> list[Line]:

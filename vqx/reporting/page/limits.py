@@ -7,7 +7,7 @@ from vqx.runs.reading import Run
 
 POINTS = 200  # of each curve of a run
 CURVE_BYTES = 6_000_000  # of all runs together, as JSON
-IMAGE_BYTES = 12_000_000  # of all distinct pictures together, in base64
+IMAGE_BYTES = 8_000_000  # of all distinct pictures together, in base64
 PICTURE_BYTES = 2_000_000  # of one PNG file
 ERROR_CHARACTERS = 6_000  # of one traceback, counted from its end
 

@@ -59,6 +59,9 @@ def table_data(
     places = {row.label: index for index, row in enumerate(frame.rows)}
     keys = table.keys or tuple(map(str, range(len(table.header))))
     columns = [_column(key, table.header[i], known) for i, key in enumerate(keys)]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:  # as in a pivot, where all columns are of one metric
+            columns[i]["key"] = f"{key}-{i}"
     for i in table.text_columns:
         columns[i]["text"] = True
     lines = [_place(table, index, places) for index in range(len(table.rows))]

@@ -1,5 +1,6 @@
 """Everything a page shows, as one tree of plain data."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from vqx.errors import VqxError
 from vqx.reporting.cells import Table
 from vqx.reporting.columns import Column
 from vqx.reporting.frame import Row, seed_of, state_word
+from vqx.reporting.main_table import build_table
 from vqx.reporting.page.configurations import side_by_side
 from vqx.reporting.page.content import Page
 from vqx.reporting.page.curves import curves_of, read_lines
@@ -20,9 +22,7 @@ from vqx.reporting.page.limits import (
     seed_by_seed,
 )
 from vqx.reporting.page.lines import Texts, columns_known, extra_keys, table_data
-from vqx.reporting.page.scripts import as_json
 from vqx.reporting.page.strips import INPUTS, OUTPUTS, Strips
-from vqx.reporting.main_table import build_table
 from vqx.runs.reading import Run
 
 
@@ -141,7 +141,7 @@ class _Contents:
         if damaged:
             found["faults"].append(f"{damaged} damaged lines of metrics.jsonl left out")
         curves = curves_of(lines)
-        if self.curve_budget.take(len(as_json(curves))):
+        if self.curve_budget.take(len(json.dumps(curves))):
             found["curves"] = curves
 
     def left_out(self) -> list[str]:

@@ -7,12 +7,15 @@ from typing import Any
 
 # In JSON these letters stand in strings alone, where an escape means the same; without them no
 # text can end the element it is in, begin another, or open a comment.
-_UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
+_UNSAFE = {letter: f"\\u{ord(letter):04x}" for letter in "<>&"}
 
 
 def as_json(data: Any) -> str:
     """JSON in ASCII that is safe inside <script>. Raises ValueError for NaN and infinities."""
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).translate(_UNSAFE)
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for letter, escape in _UNSAFE.items():
+        text = text.replace(letter, escape)
+    return text
 
 
 def content_hash(text: str) -> str:

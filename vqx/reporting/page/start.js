@@ -4,7 +4,7 @@ function drawHead() {
   byId("title").textContent = data.title;
   byId("caption").textContent = main.caption;
   const states = d3.rollups(data.runs, (runs) => runs.length, (run) => (run.stale ? "stale" : run.state));
-  const published = main.rows.filter((line) => line.row === null).length;
+  const published = main.rows.filter(isPublished).length;
   byId("summary").append(
     plural(data.rows.length, "row"),
     ", ",
@@ -42,7 +42,8 @@ function shownChanged(view) {
 
 /** Rows to begin with: the first few of ours that have something to show. */
 function firstChoice() {
-  const rows = main.rows.map((line) => line.row).filter((row) => row !== null);
+  const listed = main.rows.map((line) => line.row).filter((row) => row !== null);
+  const rows = listed.length ? listed : d3.range(data.rows.length);
   const full = rows.filter((row) => runsOf(row).some((run) => run.curves || run.outputs !== undefined));
   return (full.length ? full : rows).slice(0, 5);
 }

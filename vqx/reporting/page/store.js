@@ -38,6 +38,7 @@ function seriesClass(row) {
 }
 
 const runsOf = (row) => data.rows[row].runs.map((index) => data.runs[index]);
+const isPublished = (line) => line.row === null && Boolean(line.cells[0].grey);
 const lineOf = (row) => main.rows.find((line) => line.row === row);
 const labelOf = (row) => data.rows[row].label;
 const seedLabel = (run, index) => (run.seed === null ? `run ${index + 1}` : `seed ${run.seed}`);

@@ -85,11 +85,11 @@ function bodyRow(view, line) {
     const element = make(index ? "td" : "th", { class: kind, scope: index ? null : "row" });
     element.append(...cellNodes(view, line, column, cell).filter((node) => node !== null));
     if (cell.hover) tipOn(element, () => hoverLines(cell));
+    else if (column.key === "state" && stateLines(line.row).length) tipOn(element, () => stateLines(line.row));
     return element;
   });
   const pick = view.isMain ? [make("td", { class: "pick" }, line.row === null ? [] : pickBox(line.row))] : [];
-  const published = line.row === null && line.cells[0].grey;
-  return make("tr", { class: published ? "published" : "", "data-row": line.row }, pick, cells);
+  return make("tr", { class: isPublished(line) ? "published" : "", "data-row": line.row }, pick, cells);
 }
 
 function cellNodes(view, line, column, cell) {

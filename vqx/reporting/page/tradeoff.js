@@ -31,8 +31,8 @@ function startTradeoff() {
   byId("tradeoff-tools").append(
     choice("Across", options, tradeoff.x, set("x")),
     choice("Up", options, tradeoff.y, set("y")),
-    tick("log across", false, set("logX")),
-    tick("log up", false, set("logY")),
+    tick("log x", false, set("logX")),
+    tick("log y", false, set("logY")),
   );
   onWidth(byId("tradeoff-plot"), (width) => ((tradeoff.width = width), drawTradeoff()));
   for (const what of ["shown", "chosen", "selected"]) watch(what, drawTradeoff);
@@ -97,7 +97,7 @@ function drawFront(root, front, xs, ys) {
 
 function drawPoints(root, points, { x, y, xs, ys, front }) {
   const onFront = new Set(front);
-  const last = (point) => (point.line.row === selected ? 2 : onFront.has(point) ? 1 : 0);
+  const last = (point) => (point.line.row === selected ? 3 : chosen.has(point.line.row) ? 2 : Number(onFront.has(point)));
   const marks = root
     .selectAll("g.point")
     .data(d3.sort(points, last))
