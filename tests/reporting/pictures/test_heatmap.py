@@ -56,3 +56,15 @@ def test_mistakes_are_named(frame: Frame, tmp_path: Path) -> None:
         heatmap_picture(frame.rows[:1])
     with pytest.raises(NothingToDraw, match="no result"):
         heatmap_picture(frame.rows[-1:], keys=("quantizer.beta",))
+
+
+@pytest.mark.parametrize(("width", "parts"), [("full", 1), ("column", 3)])
+def test_columns_that_do_not_fit_go_below(tmp_path: Path, width: str, parts: int) -> None:
+    figure = heatmap_picture(grid(tmp_path, *CELLS).rows, width=width).figure
+    assert len(figure.axes) == parts
+    assert sum(len(axes.get_xticks()) for axes in figure.axes) == 8
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        cell = axes.get_window_extent().width / len(axes.get_xticks())
+        written = [text for text in axes.texts if text.get_va() == "center"]
+        assert max(text.get_window_extent().width for text in written) <= cell

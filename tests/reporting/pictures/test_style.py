@@ -10,6 +10,7 @@ from vqx.reporting.pictures.style import (
     WIDTHS,
     darker,
     legend_beside,
+    legend_height,
     look,
     new_figure,
     style_of,
@@ -52,3 +53,20 @@ def test_a_legend_shows_names_with_an_underscore_outside_of_the_axes(width: str)
         assert [t.get_text() for t in legend.get_texts()] == ["_hidden", r"\$x\$"]
         assert not axes.get_window_extent().overlaps(legend.get_window_extent(renderer))
     assert figure.get_figwidth() == WIDTHS[width]
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+@pytest.mark.parametrize("letters", [3, 16, 17, 500])
+def test_a_legend_of_many_long_names_stays_on_the_page(width: str, letters: int) -> None:
+    with look():
+        labels = [f"{i:02d}{'x' * (letters - 2)}" for i in range(14)]
+        figure = new_figure(width, height=2 + legend_height(labels, width=width))
+        axes = figure.subplots()
+        lines = [axes.plot([0, 1])[0] for _ in labels]
+        legend = legend_beside(figure, lines, labels, width=width)
+        figure.draw_without_rendering()
+        box = legend.get_window_extent(figure.canvas.get_renderer())
+        page = figure.bbox
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+        assert axes.get_window_extent().height > 300

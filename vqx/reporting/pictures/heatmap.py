@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqx.errors import ConfigError
 from vqx.reporting.columns import Column, columns_of
@@ -24,7 +25,8 @@ from vqx.reporting.pictures.style import GREY, INK, WIDTHS, look, new_figure
 
 NAME = "heatmap"
 _MAP = "cividis"  # even in lightness: the same in grey print, and for any colour vision
-_CELL = 0.27  # inches
+_CELL = 0.27  # inches, of its height
+_LETTER = 0.068  # inches, of the width of one
 _LETTERS = {"column": 20, "full": 36}
 _HEADER_LETTERS = 18
 
@@ -77,36 +79,67 @@ def _usual(rows: Sequence[Row]) -> list[Column]:
 
 
 def _draw(heat: HeatMap, width: str) -> Any:
+    """One map, or where not all columns fit, parts of it below each other."""
     lines, columns = heat.values.shape
-    figure = new_figure(width, height=_CELL * lines + 1.0)
-    axes = figure.subplots()
-    axes.imshow(heat.shade, cmap=_colors(), vmin=0, vmax=1, aspect="auto")
+    names = short_labels(heat.rows, _LETTERS[width])
+    room = WIDTHS[width] - max(map(len, names)) * _LETTER - 0.35  # inches for all cells
+    cell = max(len(text) for row in _texts(heat) for text in row) * _LETTER + 0.08
+    parts = -(-columns // max(1, int(room / cell)))
+    figure = new_figure(width, height=(_CELL * lines + 0.75) * parts + 0.2)
+    panels = figure.subplots(parts, 1, squeeze=False)[:, 0]
+    for panel, some in zip(panels, np.array_split(np.arange(columns), parts), strict=True):
+        _draw_part(panel, heat, some, names, room=room)
+    panels[0].set_ylabel(plain(heat.row_key))
+    if heat.column_key:
+        panels[0].set_xlabel(plain(heat.column_key))
+        panels[0].xaxis.set_label_position("top")
+    place = {"transform": panels[-1].transAxes, "ha": "right", "va": "top", "color": GREY}
+    panels[-1].text(1.0, -0.1 / lines, _legend(heat), **place)
+    return figure
+
+
+def _draw_part(
+    axes: Any, heat: HeatMap, some: NDArray[np.int64], names: Sequence[str], *, room: float
+) -> None:
+    """Columns `some` of the map."""
+    lines = len(heat.rows)
+    axes.imshow(heat.shade[:, some], cmap=_colors(), vmin=0, vmax=1, aspect="auto")
+    texts = _texts(heat)
     for i in range(lines):
-        for j in range(columns):
-            _draw_cell(axes, heat, i, j)
-    axes.set_yticks(range(lines), short_labels(heat.rows, _LETTERS[width]))
-    room = int((WIDTHS[width] - 1) * 15 / max(columns, 1))  # letters over a column
-    axes.set_xticks(range(columns), _headers(heat))
-    turned = max(map(len, heat.columns)) > room
+        for place, j in enumerate(some):
+            _draw_cell(axes, (place, i), texts[i][j], float(heat.shade[i, j]))
+    axes.set_yticks(range(lines), names)
+    headers = _headers(heat)
+    axes.set_xticks(range(len(some)), [headers[j] for j in some])
+    widest = max(len(part) for j in some for part in headers[j].split("\n"))
+    turned = widest * _LETTER > room / len(some)
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.tick_params(axis="x", rotation=30 if turned else 0)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_ylabel(plain(heat.row_key))
-    if heat.column_key:
-        axes.set_xlabel(plain(heat.column_key))
-        axes.xaxis.set_label_position("top")
-    what = plain(heat.metrics[0].header) if heat.column_key else "each column by itself"
-    axes.text(
-        1.0,
-        -0.02,
-        f"{what}; light: better{_hatched(heat)}",
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        color=GREY,
+
+
+def _texts(heat: HeatMap) -> list[list[str]]:
+    """What is written in the cells, "" where there is no number."""
+    return [
+        [
+            plain(metric.write(value)) if math.isfinite(value) else ""
+            for metric, value in zip(heat.metrics, row, strict=True)
+        ]
+        for row in heat.values
+    ]
+
+
+def _legend(heat: HeatMap) -> str:
+    """What shades and hatches mean."""
+    shaded = np.isfinite(heat.shade).any()
+    parts = (
+        plain(heat.metrics[0].header) if heat.column_key else "",
+        "" if heat.column_key or not shaded else "each column by itself",
+        "light: better" if shaded else "",
+        "" if np.isfinite(heat.values).all() else "hatched: missing",
     )
-    return figure
+    return "; ".join(part for part in parts if part)
 
 
 def _headers(heat: HeatMap) -> list[str]:
@@ -118,10 +151,6 @@ def _headers(heat: HeatMap) -> list[str]:
     return [f"{name}\n{plain(rest)}" for name, rest in zip(names, rests, strict=True)]
 
 
-def _hatched(heat: HeatMap) -> str:
-    return "" if np.isfinite(heat.values).all() else "; hatched: missing"
-
-
 def _colors() -> Any:
     """The colour map, white where a column has no direction of better."""
     from matplotlib import colormaps
@@ -129,16 +158,15 @@ def _colors() -> Any:
     return colormaps[_MAP].with_extremes(bad="white")
 
 
-def _draw_cell(axes: Any, heat: HeatMap, i: int, j: int) -> None:
+def _draw_cell(axes: Any, place: tuple[int, int], text: str, shade: float) -> None:
+    """The cell in column and line `place`; hatched without a text."""
     from matplotlib.patches import Rectangle
 
-    value, shade = heat.values[i, j], heat.shade[i, j]
-    box: dict[str, Any] = {"xy": (j - 0.5, i - 0.5), "width": 1, "height": 1, "linewidth": 0.8}
-    if not math.isfinite(value):
-        axes.add_patch(Rectangle(**box, facecolor="white", edgecolor=GREY, hatch="////"))
+    box: dict[str, Any] = {"width": 1, "height": 1, "linewidth": 0.8}
+    corner = (place[0] - 0.5, place[1] - 0.5)
+    if not text:
+        axes.add_patch(Rectangle(corner, **box, facecolor="white", edgecolor=GREY, hatch="////"))
         return
-    axes.add_patch(Rectangle(**box, facecolor="none", edgecolor="white"))
-    column = heat.metrics[j]
+    axes.add_patch(Rectangle(corner, **box, facecolor="none", edgecolor="white"))
     dark = math.isfinite(shade) and shade < 0.55
-    text = column.write(value)
-    axes.text(j, i, plain(text), ha="center", va="center", color="white" if dark else INK)
+    axes.text(*place, text, ha="center", va="center", color="white" if dark else INK)

@@ -17,6 +17,7 @@ GREY, LIGHT, INK = "#767676", "#DDDDDD", "#222222"
 POINTS = 8.0  # of all letters: what journals ask for at the least
 WIDTHS = {"column": 3.5, "full": 7.0}  # inches
 DPI = 300
+_SHORT, _LONGEST = 16, 40  # letters of a legend's entry below a narrow figure
 _DARK = 0.17  # relative luminance
 
 _LOOK: dict[str, Any] = {
@@ -102,17 +103,15 @@ def new_figure(width: str, *, height: float, widths: float = 1.0) -> Any:
     return figure
 
 
-def legend_beside(
-    figure: Any, handles: Sequence[Any], labels: Sequence[str], *, width: str, **options: Any
-) -> Any:
+def legend_beside(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, width: str) -> Any:
     """A legend outside of all panels: at the right of a full-width figure, else below."""
     below = width == "column"
-    texts = short_labels(labels, 25 if below else 30)
-    columns = 2 if below and len(texts) > 1 else 1
+    columns = _legend_columns(labels, width)
+    texts = short_labels(labels, _LONGEST if below else 30)
     place = "outside lower center" if below else "outside right center"
     # Texts are set afterwards: a legend leaves out what starts with an underscore.
     legend = figure.legend(
-        handles, [f"row {i}" for i in range(len(texts))], loc=place, ncols=columns, **options
+        handles, [f"row {i}" for i in range(len(texts))], loc=place, ncols=columns
     )
     for entry, text in zip(legend.get_texts(), texts, strict=True):
         entry.set_text(text)
@@ -121,5 +120,10 @@ def legend_beside(
 
 def legend_height(labels: Sequence[str], *, width: str) -> float:
     """Inches that `legend_beside` adds below, or needs at the right at the least."""
-    lines = -(-len(labels) // 2) if width == "column" else len(labels)
-    return 0.165 * lines + 0.1
+    return 0.165 * -(-len(labels) // _legend_columns(labels, width)) + 0.1
+
+
+def _legend_columns(labels: Sequence[str], width: str) -> int:
+    """Two below a narrow figure where all labels are short enough for that."""
+    short = len(labels) > 1 and max(map(len, labels)) <= _SHORT
+    return 2 if width == "column" and short else 1
