@@ -76,10 +76,9 @@ def cells_of(
     present = {i: summary for i, summary in rivals.items() if summary is not None}
     texts = {i: column.text(summary.mean) for i, summary in present.items()}
     ranks = rank(present, texts, better=column.better)
+    ranked = ranks.best | ranks.second
     return [
-        replace(cell, best=i in ranks.best, second=i in ranks.second)
-        if i in ranks.best | ranks.second
-        else cell
+        replace(cell, best=i in ranks.best, second=i in ranks.second) if i in ranked else cell
         for i, cell in enumerate(cells)
     ]
 

@@ -4,7 +4,7 @@ Runs that were read together share the parts of their configurations that are eq
 (`vqx.runs.reading`): each part is looked at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Flattener:
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, object], _Part] = {}
+        self._called: dict[tuple[int, tuple[str, ...]], list[str]] = {}
         self._joined: dict[tuple[object, ...], Flattened] = {}
         # By the ids of all values but the seed, which the values kept beside it keep from reuse.
         self._met: dict[tuple[object, ...], tuple[object, Flattened]] = {}
@@ -75,7 +76,7 @@ class Flattener:
         key = (*map(id, parts), repr(config.get("seed")) if named else "")
         found = self._joined.get(key)
         if found is None:
-            found = self._joined[key] = _flattened(config, parts)
+            found = self._joined[key] = self._flattened(config, parts)
         if not named:
             self._met[keys, *ids] = tuple(config.values()), found
         return found
@@ -87,38 +88,48 @@ class Flattener:
             found = self._parts[key, token] = _part(key, value)
         return found
 
+    def _flattened(self, config: Mapping[str, Any], parts: Sequence[_Part]) -> Flattened:
+        kept: dict[str, Any] = {"seed": config["seed"]} if _has_seed(config) else {}
+        flat: Flat = {}
+        knobs: Flat = {}
+        for part in parts:
+            kept.update(part.kept)
+            flat.update(part.flat)
+            knobs.update(part.knobs)
+        homes = [Path(str(config[key])) for key in ("results", "cache_dir") if config.get(key)]
+        wired = {n for n in self._wired(parts, kept) if kept[n.rpartition(".")[2]] == flat[n]}
+        for name in wired.union(*(_within(part, homes) for part in parts if part.places)):
+            del flat[name], knobs[name]
+        nulls = {key for key, value in knobs.items() if value is None}
+        root = {key for key in nulls if "." not in key}
+        for name in nulls - root:
+            if name.rpartition(".")[2] in root:
+                del knobs[name]
+        return Flattened(flat, knobs)
+
+    def _wired(self, parts: Sequence[_Part], kept: Mapping[str, Any]) -> Iterator[str]:
+        """Keys that are called as one at the root is."""
+        root = tuple(kept)
+        for part in parts:
+            found = self._called.get((id(part), root))
+            if found is None:
+                same = part.leaves.keys() & kept.keys()
+                found = self._called[id(part), root] = [n for s in same for n in part.leaves[s]]
+            yield from found
+
 
 def _has_seed(config: Mapping[str, Any]) -> bool:
     seed = config.get("seed")
     return seed is not None and not isinstance(seed, Mapping)
 
 
-def _flattened(config: Mapping[str, Any], parts: Sequence[_Part]) -> Flattened:
-    kept: dict[str, Any] = {"seed": config["seed"]} if _has_seed(config) else {}
-    flat: Flat = {}
-    knobs: Flat = {}
-    for part in parts:
-        kept.update(part.kept)
-        flat.update(part.flat)
-        knobs.update(part.knobs)
-    homes = [Path(str(config[key])) for key in ("results", "cache_dir") if config.get(key)]
-    for part in parts:
-        wired = [n for leaf in part.leaves.keys() & kept.keys() for n in part.leaves[leaf]]
-        inside = [name for name, text in part.places.items() if _is_within(text, homes)]
-        repeated = {n for n in wired if kept[n.rpartition(".")[2]] == flat[n]}
-        for name in repeated.union(inside):
-            del flat[name], knobs[name]
-    nulls = {key for key, value in knobs.items() if value is None}
-    root = {key for key in nulls if "." not in key}
-    for name in nulls - root:
-        if name.rpartition(".")[2] in root:
-            del knobs[name]
-    return Flattened(flat, knobs)
-
-
-def _is_within(place: str, homes: Sequence[Path]) -> bool:
-    """Whether an absolute path is in one of `homes`."""
-    return any(home.is_absolute() and Path(place).is_relative_to(home) for home in homes)
+def _within(part: _Part, homes: Sequence[Path]) -> list[str]:
+    """The keys of a part that hold a place in one of `homes`."""
+    return [
+        name
+        for name, text in part.places.items()
+        if any(home.is_absolute() and Path(text).is_relative_to(home) for home in homes)
+    ]
 
 
 def _part(key: str, value: Any) -> _Part:

@@ -29,7 +29,11 @@ class Row:
     @property
     def results(self) -> list[dict[str, Any]]:
         """Results of the runs that have one."""
-        return [run.result for run in self.runs if run.result is not None]
+        found: list[dict[str, Any]] | None = self.memory.get("results")
+        if found is None:
+            found = [run.result for run in self.runs if run.result is not None]
+            self.memory["results"] = found
+        return found
 
     @property
     def discrete(self) -> bool | None:

@@ -34,6 +34,9 @@ def _share(row: Row) -> str:
 
 def _pairs(row: Row, metrics: Sequence[Column], prefix: str, usual: str) -> str:
     """`PSNR 31.00 dB (25.00 from codes), ...` for metrics that `row` has both ways."""
+    keys = {key for result in row.results for key in result.get("metrics") or {}}
+    if not any(key.startswith(prefix) for key in keys):
+        return ""
     pairs = []
     for column in metrics:
         plain, other = (_mean(c, row.results) for c in (column, variant_column(prefix, column)))
