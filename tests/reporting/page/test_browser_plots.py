@@ -103,8 +103,11 @@ def test_curves_over_other_axes_and_of_other_metrics(here):
     assert names == ["images seen", "hours since the start", "optimizer steps"]
     before = here.page.locator("#curves-plot .line").first.get_attribute("d")
     here.page.select_option("#curves-tools select", "train loss")
-    here.page.check("#curves-tools label:text-is('log y')")
-    assert here.page.locator("#curves-plot .line").first.get_attribute("d") != before
+    logarithmic = here.page.locator("#curves-plot .line").first.get_attribute("d")
+    assert here.page.is_checked("#curves-tools label:text-is('log y')")  # falls to a tenth
+    here.page.uncheck("#curves-tools label:text-is('log y')")
+    linear = here.page.locator("#curves-plot .line").first.get_attribute("d")
+    assert len({before, logarithmic, linear}) == 3
     assert "loss (training)" in here.page.inner_text("#curves-plot")
 
 

@@ -11,9 +11,15 @@ const firstRun = (row) => data.rows[row].runs[0];
 
 const VARIES = Symbol("no value is that of most rows");
 
-/** What more than half of the rows have. */
+const usual = new Map(); // key -> what more than half of the rows have
+
 function usualValue(key) {
   if (Object.hasOwn(sideBySide.common, key)) return sideBySide.common[key];
+  if (!usual.has(key)) usual.set(key, commonest(key));
+  return usual.get(key);
+}
+
+function commonest(key) {
   const counts = d3.rollup(data.rows, (rows) => rows.length, (row) => valueOf(row.runs[0], key));
   const [value, count] = d3.greatest(counts, ([, count]) => count);
   return 2 * count > data.rows.length ? value : VARIES;
@@ -78,15 +84,15 @@ function configurationTable(columns, onlyDifferent, without) {
 }
 
 function configurationRow(key, columns) {
-  const usual = baselineValue(key);
+  const baseline = baselineValue(key);
   return make(
     "tr",
     {},
     make("th", { scope: "row" }, key.replace(MADE_WITH, "")),
-    make("td", { class: "usual" }, shownValue(usual)),
+    make("td", { class: "usual" }, shownValue(baseline)),
     columns.map(({ run }) => {
       const value = valueOf(run, key);
-      return value === usual
+      return value === baseline
         ? make("td", { class: "same" }, shownValue(value))
         : make("td", { class: "differs" }, make("span", { role: "img", "aria-label": "differs:" }, "≠\u00a0"), shownValue(value));
     }),

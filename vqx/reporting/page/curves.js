@@ -10,11 +10,14 @@ function startCurves() {
   const keys = groups.flatMap(([, options]) => options.map(([key]) => key));
   curves.what = ["evaluate psnr", "evaluate l2", "train l2", "train l1", "train loss"].find(isCurve) || keys.find(isCurve) || keys[0];
   const set = (name) => (value) => ((curves[name] = value), drawCurves());
+  const logY = tick("log y", false, set("logY"));
+  const fitting = () => (curves.logY = logY.querySelector("input").checked = spansDecades(curves.what));
+  fitting();
   byId("curves-tools").append(
-    choice("Metric", groups, curves.what, set("what")),
+    choice("Metric", groups, curves.what, (value) => ((curves.what = value), fitting(), drawCurves())),
     switcher("Over", [["step", "steps"], ["images", "images"], ["hours", "hours"]], "step", set("axis")),
     tick("log x", false, set("logX")),
-    tick("log y", false, set("logY")),
+    logY,
   );
   const plot = byId("curves-plot");
   plot.tabIndex = 0;

@@ -35,6 +35,13 @@ function isCurve(what) {
   return data.runs.some((run) => points(run).length > 1);
 }
 
+/** Whether a curve falls or grows so far that only a logarithmic axis shows all of it. */
+function spansDecades(what) {
+  const [kind, key] = kindAndKey(what);
+  const [low, high] = d3.extent(data.runs.flatMap((run) => (seedPoints(run, kind, key, "step") || []).map(([, y]) => y)));
+  return low > 0 && high > 8 * low;
+}
+
 const IN_TRAINING = ["usage", "perplexity"]; // of the tokens between two log lines
 
 function curveMetric(kind, key) {
