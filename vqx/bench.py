@@ -18,6 +18,7 @@ BENCHMARKS = {
     "launchers": "seconds before a job's first step and after its last, by launcher",
     "data": "images a second of every loader beside torchvision's ImageFolder",
     "metrics": "images a second of all metrics beside a plain torchmetrics loop",
+    "report": "time and memory of the table of up to 100,000 runs",
     "collapse": "how much of a codebook is in use after training, by method",
 }
 
