@@ -1,6 +1,8 @@
 """Pixels stay pixels, and every row stands under its own inputs."""
 
+from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from vqx.reporting.pictures.picture import NothingToDraw, Picture
 from vqx.reporting.pictures.style import look
 from vqx.training.pictures import AMPLIFIED as OF_RUNS
 
+LONG = ("ema codebook_size=1024 decay=0.8 restart=none", "m" * 60, "product_vq groups=2")
 RNG = np.random.default_rng(0)
 
 
@@ -55,6 +58,18 @@ def test_input_first_then_rows_with_their_number(frame: Frame) -> None:
     said = [note.text for note in picture.notes]
     assert said[0] == "without vq beta=64.0: no images/inputs.png (failed)"
     assert said[1].startswith("seed 0; PSNR of that run")
+
+
+@pytest.mark.parametrize("width", ["full", "column"])
+def test_long_labels_end_before_the_images(frame: Frame, width: str) -> None:
+    rows = [replace(row, label=label) for row, label in zip(frame.rows, LONG, strict=False)]
+    figure = images_picture(rows, metric=find_column("psnr", rows), width=width).figure
+    figure.draw_without_rendering()
+    left = min(axes.get_window_extent().x0 for axes in figure.axes)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert max(box.x1 for box in boxes) <= left
+    ordered = sorted(boxes, key=lambda box: -box.y0)
+    assert all(a.y0 > b.y0 for a, b in pairwise(ordered))
 
 
 def test_the_difference_is_amplified_as_in_a_runs_own_pictures(frame: Frame) -> None:

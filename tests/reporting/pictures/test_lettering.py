@@ -7,6 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from vqx.reporting.pictures.lettering import (
+    LETTER,
+    inches,
     log_axis,
     number,
     percent,
@@ -14,7 +16,7 @@ from vqx.reporting.pictures.lettering import (
     short_labels,
     shortened,
 )
-from vqx.reporting.pictures.style import look
+from vqx.reporting.pictures.style import look, new_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
@@ -48,15 +50,33 @@ def test_hostile_text_is_shown_letter_by_letter(text: str) -> None:
     assert svg_texts(text) == [flat]
 
 
-def test_the_middle_gives_way() -> None:
-    assert shortened("abcdefghij", 7) == "abc…hij"
-    assert shortened("abcdefghij", 10) == "abcdefghij"
-    assert shortened("abcdefghij", None) == "abcdefghij"
-    assert all(len(shortened("abcdefghij", n)) <= n for n in range(2, 12))
+@pytest.mark.parametrize("text", ["abcdefghij" * 4, "i" * 90, "M" * 90, "量" * 40])
+@pytest.mark.parametrize("limit", [6, 20])
+def test_the_middle_gives_way_by_width(text: str, limit: int) -> None:
+    short = shortened(text, limit)
+    start, _, end = short.partition("…")
+    assert text.startswith(start)
+    assert text.endswith(end)
+    assert len(start) - len(end) in (0, 1)
+    assert inches(short) <= limit * LETTER
+    longer = f"{start}{text[len(start)]}…{text[-len(end) - 1 :]}"
+    assert len(short) >= 4 * limit or inches(longer) > limit * LETTER
+
+
+def test_what_fits_stays() -> None:
+    assert shortened("psnr", 5) == "psnr"
+
+
+def test_widths_are_those_of_the_picture() -> None:
+    with look():
+        figure = new_figure("full", height=1)
+        text = figure.text(0, 0, "ema codebook_size=1024")
+        box = text.get_window_extent(figure.canvas.get_renderer())
+    assert abs(box.width / figure.dpi - inches("ema codebook_size=1024")) < 0.03
 
 
 def test_labels_that_shortening_makes_alike_are_numbered() -> None:
-    labels = ["a" * 10 + "b" + "a" * 10, "a" * 10 + "c" + "a" * 10, "short"]
+    labels = [f"{'a' * 20}b{'a' * 20}", f"{'a' * 20}c{'a' * 20}", "short"]
     short = short_labels(labels, 12)
     assert len(set(short)) == 3
     assert short[2] == "short"

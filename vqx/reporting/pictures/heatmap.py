@@ -18,7 +18,7 @@ from vqx.reporting.pictures.heat_data import (
     over_metrics,
     varying_key,
 )
-from vqx.reporting.pictures.lettering import plain, short_labels
+from vqx.reporting.pictures.lettering import inches, plain, short_labels
 from vqx.reporting.pictures.numbers import find_column
 from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes
 from vqx.reporting.pictures.style import GREY, INK, WIDTHS, look, new_figure
@@ -26,7 +26,6 @@ from vqx.reporting.pictures.style import GREY, INK, WIDTHS, look, new_figure
 NAME = "heatmap"
 _MAP = "cividis"  # even in lightness: the same in grey print, and for any colour vision
 _CELL = 0.27  # inches, of its height
-_LETTER = 0.068  # inches, of the width of one
 _LETTERS = {"column": 20, "full": 36}
 _HEADER_LETTERS = 18
 
@@ -82,8 +81,8 @@ def _draw(heat: HeatMap, width: str) -> Any:
     """One map, or where not all columns fit, parts of it below each other."""
     lines, columns = heat.values.shape
     names = short_labels(heat.rows, _LETTERS[width])
-    room = WIDTHS[width] - max(map(len, names)) * _LETTER - 0.35  # inches for all cells
-    cell = max(len(text) for row in _texts(heat) for text in row) * _LETTER + 0.08
+    room = WIDTHS[width] - max(map(inches, names)) - 0.35  # inches for all cells
+    cell = max(inches(text) for row in _texts(heat) for text in row) + 0.08
     parts = -(-columns // max(1, int(room / cell)))
     figure = new_figure(width, height=(_CELL * lines + 0.75) * parts + 0.2)
     panels = figure.subplots(parts, 1, squeeze=False)[:, 0]
@@ -111,8 +110,8 @@ def _draw_part(
     axes.set_yticks(range(lines), names)
     headers = _headers(heat)
     axes.set_xticks(range(len(some)), [headers[j] for j in some])
-    widest = max(len(part) for j in some for part in headers[j].split("\n"))
-    turned = widest * _LETTER > room / len(some)
+    widest = max(inches(part) for j in some for part in headers[j].split("\n"))
+    turned = widest > room / len(some)
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.tick_params(axis="x", rotation=30 if turned else 0)
     axes.tick_params(length=0)

@@ -15,14 +15,13 @@ from vqx.reporting.columns import Column
 from vqx.reporting.frame import Row, seed_of
 from vqx.reporting.notes import Note
 from vqx.reporting.pictures.image_files import Pixels, Shown, images_of
-from vqx.reporting.pictures.lettering import plain
+from vqx.reporting.pictures.lettering import LETTER, inches, plain
 from vqx.reporting.pictures.picture import Picture, nothing, omission_notes
 from vqx.reporting.pictures.style import DPI, GREY, WIDTHS, look, new_figure
 
 NAME = "images"
 AMPLIFIED = 3  # as in a run's own pictures
-_LABEL = {"column": 0.95, "full": 1.55}  # inches left of the images
-_LETTERS = {"column": 14, "full": 23}  # that fit there
+_LETTERS = {"column": 13, "full": 22}  # left of the images
 _LINE = 0.135  # inches
 _GAP = 0.03  # inches between images
 _LARGEST_DPI = 600
@@ -140,7 +139,8 @@ def _label_width(strips: Sequence[Strip], width: str) -> float:
     """Inches left of the images, as far as labels need them."""
     letters = _LETTERS[width]
     parts = [part for s in strips for part in (*textwrap.wrap(s.label, letters), s.remark)]
-    return _LABEL[width] * min(1.0, (max(map(len, parts)) + 2) / letters)
+    widest = max(inches(plain(part, letters)) for part in parts)
+    return min(letters * LETTER, widest) + 2 * _GAP
 
 
 def _line(images: Pixels, side: int, *, gap: int) -> Pixels:

@@ -4,29 +4,56 @@ Numbers of axes as plain text, too.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 # What XML 1.0 cannot hold even escaped, and lone surrogates, which UTF-8 cannot.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200e\u200f\u202a-\u202e]")
+FAMILY = "DejaVu Sans"  # comes with Matplotlib: the same letters everywhere
+POINTS = 8.0  # of all letters: what journals ask for at the least
+LETTER = 0.068  # inches that a usual letter of a label is wide
 _SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def plain(text: str, limit: int | None = None) -> str:
-    """`text` on one line as Matplotlib shows it letter by letter, at most `limit` letters.
+    """`text` on one line as Matplotlib shows it letter by letter, as wide as `limit` usual letters.
 
-    Where it is longer, its middle gives way to an ellipsis. `$` is escaped: it starts no formula.
+    Where it is wider, its middle gives way to an ellipsis. `$` is escaped: it starts no formula.
     """
     flat = " ".join(_UNPRINTABLE.sub(" ", str(text)).split())
-    return shortened(flat, limit).replace("$", r"\$")
+    return (flat if limit is None else shortened(flat, limit)).replace("$", r"\$")
 
 
-def shortened(text: str, limit: int | None) -> str:
-    """`text`, or its start and end around an ellipsis, `limit` letters together."""
-    if limit is None or len(text) <= limit:
-        return text
-    end = (limit - 1) // 2
-    return f"{text[: limit - 1 - end].rstrip()}…{text[len(text) - end :].lstrip() if end else ''}"
+def shortened(text: str, limit: int) -> str:
+    """`text`, or its start and end around an ellipsis, as wide as `limit` usual letters."""
+    room = limit * LETTER
+    kept = min(len(text), 4 * limit)  # of the narrowest letters
+    shown = text if kept == len(text) else _around(text, kept)
+    while kept > 1 and inches(shown) > room:
+        kept -= 1
+        shown = _around(text, kept)
+    return shown
+
+
+def _around(text: str, kept: int) -> str:
+    """`kept` letters of `text`, from both its ends."""
+    end = kept // 2
+    return f"{text[: kept - end].rstrip()}…{text[len(text) - end :].lstrip() if end else ''}"
+
+
+@lru_cache(maxsize=4096)
+def inches(text: str) -> float:
+    """How wide `text` is, in the letters of our pictures."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=FAMILY, size=POINTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that the font lacks are as wide as their box
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72
 
 
 def short_labels(labels: Sequence[str], limit: int) -> list[str]:

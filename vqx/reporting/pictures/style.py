@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vqx.reporting.pictures.lettering import short_labels
+from vqx.reporting.pictures.lettering import FAMILY, POINTS, short_labels
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)))
 GREY, LIGHT, INK = "#767676", "#DDDDDD", "#222222"
-POINTS = 8.0  # of all letters: what journals ask for at the least
 WIDTHS = {"column": 3.5, "full": 7.0}  # inches
 DPI = 300
 _SHORT, _LONGEST = 16, 40  # letters of a legend's entry below a narrow figure
 _DARK = 0.17  # relative luminance
 
 _LOOK: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters everywhere
+    "font.family": FAMILY,
     "font.size": POINTS,
     **dict.fromkeys(
         (
