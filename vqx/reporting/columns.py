@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vqx.reporting.writing import codes, count, fixed, grouped, operations, significant
 from vqx.runs.durations import duration
 
 ABSENT = "-"
@@ -87,40 +88,6 @@ def number_at(place: Sequence[str], node: Any) -> float | None:
     return float(node) if is_number else None
 
 
-def fixed(decimals: int) -> Callable[[float], str]:
-    """Always so many decimals, so that points stand below each other."""
-    return lambda value: f"{value:.{decimals}f}"
-
-
-def _count(value: float) -> str:
-    return _scaled(value, ((1e9, " B"), (1e6, " M"), (1e3, " k")))
-
-
-def _operations(value: float) -> str:
-    return _scaled(value, ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")))
-
-
-def _scaled(value: float, sizes: Sequence[tuple[float, str]]) -> str:
-    for size, suffix in sizes:
-        if value >= 0.9995 * size:
-            return f"{value / size:.1f}{suffix}"
-    return f"{value:.0f}"
-
-
-def _codes(value: float) -> str:
-    """A number of codes; a large power of two as such."""
-    bits = math.log2(value) if value > 0 else 0.0
-    return f"2^{bits:.0f}" if bits.is_integer() and bits > 20 else f"{value:.0f}"
-
-
-def _significant(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _grouped(value: float) -> str:
-    return f"{value:,.0f}"
-
-
 def _bits_per_token(result: Mapping[str, Any]) -> float | None:
     """Of a result written before it was stored."""
     bits = number_at(("model", "bits_per_image"), result)
@@ -149,7 +116,7 @@ def _plain(
 
 
 COLUMNS = (
-    _plain("codes", "codes", "model.codebook_size", _codes, spread=False),
+    _plain("codes", "codes", "model.codebook_size", codes, spread=False),
     _plain("codebooks", "codebooks", "model.codebooks", fixed(0), spread=False, unless=1.0),
     _metric("usage", "usage", 1, "higher", unit="%", scale=100),
     _metric("perplexity", "perplexity", 1, "higher"),
@@ -179,12 +146,12 @@ COLUMNS = (
     _metric("lpips", "LPIPS", 3, "lower"),
     _metric("rfid", "rFID", 1, "lower"),
     _metric("fd_vgg16", "FD-VGG16", 1, "lower", always=False),
-    _plain("parameters", "parameters", "model.parameters", _count, spread=False),
+    _plain("parameters", "parameters", "model.parameters", count, spread=False),
     _plain(
         "discriminator_parameters",
         "discriminator",
         "model.discriminator_parameters",
-        _count,
+        count,
         spread=False,
         unless=0.0,
     ),
@@ -192,7 +159,7 @@ COLUMNS = (
         "total_parameters",
         "all parameters",
         "model.parameters",
-        _count,
+        count,
         spread=False,
         plus=("model", "discriminator_parameters"),
     ),
@@ -206,16 +173,16 @@ COLUMNS = (
         derive=_bits_per_token,
     ),
     _plain("bits", "bits per image", "model.bits_per_image", fixed(0), spread=False, default=False),
-    _plain("flops", "FLOPs", "model.flops_per_image", _operations, spread=False, default=False),
-    _plain("steps", "steps", "cost.steps", _grouped, spread=False, default=False),
-    _plain("images_seen", "images seen", "cost.images_seen", _grouped, spread=False, default=False),
+    _plain("flops", "FLOPs", "model.flops_per_image", operations, spread=False, default=False),
+    _plain("steps", "steps", "cost.steps", grouped, spread=False, default=False),
+    _plain("images_seen", "images seen", "cost.images_seen", grouped, spread=False, default=False),
     _plain("images_per_second", "images/s", "cost.images_per_second", fixed(1)),
     _plain("time", "time", "cost.train_seconds", duration, spread=False),
     _plain(
         "device_hours",
         "device hours",
         "cost.device_hours",
-        _significant,
+        significant,
         spread=False,
         default=False,
         derive=_device_hours,
@@ -289,7 +256,7 @@ def columns_of(results: Sequence[Mapping[str, Any]]) -> list[Column]:
             key=key,
             title=key,
             place=("metrics", key),
-            write=_significant,
+            write=significant,
             better=metrics[key].get("better"),
         )
         for key in sorted(set(metrics) - set(known) - variants)
