@@ -172,7 +172,7 @@ def test_a_resumed_run_repeats_no_row_offline(folder):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_repeats_no_row_online(folder, monkeypatch):
+def test_a_resumed_run_repeats_no_row_online(folder, monkeypatch, capfd):
     """As above; and of what the server has lost, nothing is missing in the end."""
     with wandb_server() as server:
         for name, value in server.environment.items():
@@ -197,6 +197,7 @@ def test_a_resumed_run_repeats_no_row_online(folder, monkeypatch):
     assert (run.exit_code, run.summary["state"]) == (0, "done")
     assert run.summary["psnr"] == result_of(config_of())["metrics"]["psnr"]["value"]
     assert not any(recording.is_offline for recording in recordings(folder))
+    assert "Tried to log" not in capfd.readouterr().err  # wandb's word for a row it drops
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ class WandbLogger:
             project=self._project,
             entity=self._entity,
             group=self._group,
-            dir=self._folder.path,
+            dir=str(self._folder.path),
             mode=mode,
             resume="allow" if mode == "online" else None,
             # Its capture of the console would fail with it, and take the run's own words along.
