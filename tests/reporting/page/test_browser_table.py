@@ -79,6 +79,21 @@ def test_the_keyboard_alone_sorts_and_opens_details(here):
     assert page.evaluate("document.activeElement.className") == "label"
 
 
+def test_what_a_focused_number_tells_goes_along_when_the_table_scrolls(browser, report):
+    with opened(browser, report, width=360) as here:
+        page = here.page
+        page.focus("#main-table tr[data-row='1'] .label")
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(100)  # for what scrolling brings about
+            assert page.locator("#tip").is_visible()
+        assert page.evaluate("document.querySelector('#main-table .scroller').scrollLeft") > 0
+        assert "protocol of SSIM" in page.inner_text("#tip")
+        cell, tip = (page.locator(which).bounding_box() for which in (":focus", "#tip"))
+        assert 0 <= cell["x"] <= 360 - cell["width"]
+        assert abs(tip["y"] + tip["height"] - cell["y"]) < 20
+
+
 def test_the_focus_is_seen(here):
     here.page.focus("#filter")
     here.page.keyboard.press("Tab")
@@ -92,6 +107,8 @@ QUERIES = {
     "psnr>0": 9,
     "collapsed psnr<20": 1,
     "codebook_size=8192": 1,
+    "n=3": 6,
+    "n<=0": 4,
     "zz": 0,
     "": 13,
 }
