@@ -58,7 +58,7 @@ def test_mistakes_are_named(frame: Frame, tmp_path: Path) -> None:
         heatmap_picture(frame.rows[-1:], keys=("quantizer.beta",))
 
 
-@pytest.mark.parametrize(("width", "parts"), [("full", 1), ("column", 3)])
+@pytest.mark.parametrize(("width", "parts"), [("full", 1), ("column", 2)])
 def test_columns_that_do_not_fit_go_below(tmp_path: Path, width: str, parts: int) -> None:
     figure = heatmap_picture(grid(tmp_path, *CELLS).rows, width=width).figure
     assert len(figure.axes) == parts

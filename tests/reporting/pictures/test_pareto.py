@@ -85,7 +85,7 @@ def test_what_is_not_discrete_is_hollow_and_never_on_the_front(tmp_path: Path) -
         for row, dot in zip(frame.rows, dots(picture), strict=True)
     }
     assert hollow == {"fsq": True, "vq": False}
-    assert len(front(picture)) == 3  # one point: down to it, and on from it
+    assert front(picture)[:, 0].min() == 640  # that of vq: fsq's 638 bits are better, but soft
     assert "not discrete" in [t.get_text() for t in picture.figure.legends[0].get_texts()]
 
 
