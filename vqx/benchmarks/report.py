@@ -16,11 +16,11 @@ from vqx.benchmarks.progress import show_progress
 from vqx.benchmarks.report_runs import write_runs
 from vqx.errors import VqxError
 
-_DESCRIPTION = """Makes run folders up (three seeds each of eight quantizers with other steps, widths,
-learning rates; metrics and provenance as long as real ones; one in ten not done, one in 200 torn or
-foreign) and measures the real command, each time in a process of its own: cold, with no index (the
-folders were just written, so they are in the page cache), warm, and the peak of its memory. Seconds
-are of the wall clock, which other load stretches; those of the process itself are beside them."""
+_DESCRIPTION = """Makes run folders up (three seeds each of eight quantizers with several steps,
+widths and learning rates; metrics and provenance as long as real ones; one in ten not done, one in
+200 torn or foreign) and measures the real command, each time in a process of its own: cold, with no
+index (the folders were just written, so they are in the page cache), warm, and its peak of memory.
+Seconds are of the wall clock, which other load stretches; the process's own are beside them."""
 _WANTED_AT = 10_000  # folders for which times are wanted
 _MIB = 1 << 20
 _SETTLED = 2.5  # seconds until an index takes files for settled

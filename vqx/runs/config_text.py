@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 _NEXT_KEY = re.compile(r"\n(?=[A-Za-z_])")
-# A line that begins neither with a plain key nor with blanks nor as an item of a list: a document's
-# end, a directive, a quoted or complex key, a comment, ...
-_UNUSUAL = re.compile(r"\n(?:[^A-Za-z_ \n-]|-[^ \n])")
+# A line that begins neither with a plain key nor with blanks nor as an item of a list (the end of a
+# document, a directive, a quoted or complex key, a comment, ...), or an anchor: none may be twice.
+_UNUSUAL = re.compile(r"\n(?:[^A-Za-z_ \n-]|-[^ \n])|[\s\[{,:?-]&")
 _OWN_LINE = re.compile(r"([A-Za-z_]\w*):\n  (?=[A-Za-z_])", re.ASCII)
 _OTHER_BREAKS = ("\x85", "\u2028", "\u2029", "\ufeff")
 
