@@ -24,7 +24,7 @@ def test_a_clear_order_has_a_first_and_a_second() -> None:
 
 
 def test_rows_within_noise_of_the_best_share_its_rank_and_there_is_no_second() -> None:
-    rows = ([25.0, 25.3, 24.8], [25.1, 25.4, 24.9], [20.0, 20.1, 20.2])
+    rows = ([25.0, 25.3, 24.8], [25.1, 25.4, 24.9], [20.0, 20.1, 20.2], [15.0, 15.1, 15.2])
     assert ranks_of(*rows) == Ranks(frozenset({0, 1}))
 
 
