@@ -39,7 +39,7 @@ function numberContent(cell) {
   const parts = [cell.text];
   if (cell.spread) parts.push(make("span", { class: "spread" }, ` ± ${cell.spread}`));
   const rank = cell.best ? "best" : cell.second ? "second" : null;
-  const mark = cell.mark ? make("sup", {}, cell.mark) : null;
+  const mark = cell.mark ? make("span", { class: "mark" }, cell.mark) : null;
   if (!rank) return [...parts, mark];
   const said = make("span", { class: "visually-hidden" }, rank === "best" ? " (best)" : " (second best)");
   return [make(rank === "best" ? "strong" : "span", { class: rank }, parts), mark, said];

@@ -67,7 +67,7 @@ function isWiring(key, columns) {
 }
 
 /** Keys down, runs across; a value that is not the baseline's is marked by ≠ and by colour. */
-function configurationTable(columns, onlyDifferent, without) {
+function configurationTable(columns, onlyDifferent, without, label = "Configurations side by side") {
   const differs = (key) => columns.some(({ run }) => valueOf(run, key) !== baselineValue(key));
   const keys = sideBySide.keys
     .filter((key) => !onlyDifferent || !isWiring(key, columns))
@@ -80,7 +80,7 @@ function configurationTable(columns, onlyDifferent, without) {
     .map(([name, own]) =>
       make("tbody", {}, make("tr", { class: "kind" }, make("th", { scope: "colgroup", colspan: columns.length + 2 }, make("span", {}, name))), own.map((key) => configurationRow(key, columns))),
     );
-  return make("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Configurations side by side" }, make("table", { class: "configuration" }, head, bodies));
+  return make("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": label }, make("table", { class: "configuration" }, head, bodies));
 }
 
 function configurationRow(key, columns) {

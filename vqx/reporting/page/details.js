@@ -55,8 +55,8 @@ function drawDetails(row) {
 function rowConfiguration(row) {
   const columns = [{ run: firstRun(row), title: "this row", row }];
   return [
-    configurationTable(columns, true, "seed"),
-    make("details", { class: "all" }, make("summary", {}, "All of it"), configurationTable(columns, false, null)),
+    configurationTable(columns, true, "seed", "What differs in this row"),
+    make("details", { class: "all" }, make("summary", {}, "All of it"), configurationTable(columns, false, null, "Whole configuration of this row")),
   ];
 }
 

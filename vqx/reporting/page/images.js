@@ -66,14 +66,14 @@ function nameOf(side) {
   return `${labelOf(row)}, ${seedLabel(run, data.rows[row].runs.indexOf(Number(side)))}`;
 }
 
-/** One image of a strip, `size` CSS pixels high. */
+/** One image of a strip, `size` CSS pixels high; without a label what is around it has one. */
 function tile(strip, image, size, label) {
   const width = (size * strip.width) / strip.count / strip.height;
   const picture = make("img", { src: strip.uri, alt: "", draggable: "false" });
   picture.style.width = `${width * strip.count}px`;
   picture.style.height = `${size}px`;
   picture.style.left = `${-width * image}px`;
-  const box = make("div", { class: "tile", role: "img", "aria-label": label }, picture);
+  const box = make("div", { class: "tile", role: label ? "img" : null, "aria-label": label || null }, picture);
   box.style.width = `${width}px`;
   box.style.height = `${size}px`;
   return box;
