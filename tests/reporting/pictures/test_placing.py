@@ -32,6 +32,18 @@ def test_fourteen_names_in_a_crowd_cover_neither_each_other_nor_a_point() -> Non
     assert place_labels(anchors, sizes, markers(anchors), BOUNDS, gap=5).overlap == 0
 
 
+def test_no_line_to_a_point_runs_through_another_name() -> None:
+    anchors = np.array([[300.0, 250.0 - 2.5 * i] for i in range(10)])
+    sizes = np.full((10, 2), [90.0, 9.0])
+    boxes = place_labels(anchors, sizes, markers(anchors), BOUNDS, gap=5).boxes
+    for i, anchor in enumerate(anchors):
+        end = nearest_point(boxes[i], anchor)
+        line = anchor + np.linspace(0, 1, 50)[:, None] * (end - anchor)
+        for j, box in enumerate(boxes):
+            through = ((line > box[:2] + 0.5) & (line < box[2:] - 0.5)).all(1).any()
+            assert i == j or not through
+
+
 def test_places_repeat() -> None:
     anchors = np.random.default_rng(2).uniform(50, 250, (9, 2))
     sizes = np.full((9, 2), [60.0, 9.0])

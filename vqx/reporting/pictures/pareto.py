@@ -115,7 +115,7 @@ def _scales(axes: Any, points: Sequence[Point], x: Column, y: Column) -> None:
             log_axis(axis, write)
         elif write is duration or max(map(abs, values)) >= 10_000:
             axis.set_major_formatter(write)
-    axes.margins(0.14, 0.12)
+    axes.margins(0.24, 0.12)  # room for names
     axes.grid(True)
 
 

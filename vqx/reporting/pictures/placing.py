@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]
-_ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
-_ROUNDS = 6  # of taking each label up again, the others lying
+_ANGLES = np.deg2rad(np.arange(0, 360, 15))
+_ROUNDS = 12  # of taking each label up again, the others lying
 # What an overlapped area costs, by what is covered; leaving the axes is as bad as covering a name.
-_LABEL, _OBSTACLE, _OUTSIDE, _LINE = 400.0, 300.0, 600.0, 25.0
+_LABEL, _OBSTACLE, _OUTSIDE, _LINE = 400.0, 300.0, 600.0, 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def place_labels(
         for i in order:
             others = laid & (np.arange(len(anchors)) != i)
             cost = fixed[i] + _LABEL * _overlaps(tried[i], chosen[others])
-            cost += _LINE * gap * _crossings(tried[i], anchors[i], chosen[others], anchors[others])
+            own = (tried[i], anchors[i], chosen[others], anchors[others])
+            cost += _LINE * gap * (_crossings(*own) + _lines_through(*own))
             chosen[i], laid[i] = tried[i][np.argmin(cost)], True
         if np.array_equal(before, chosen):
             break
@@ -72,9 +73,9 @@ def _places(anchor: NDArray[np.float64], size: NDArray[np.float64], gap: float) 
         for angle in _ANGLES:
             toward = np.array([np.cos(angle), np.sin(angle)])
             centre = anchor + toward * distance + np.sign(np.round(toward, 6)) * size / 2
-            if abs(toward[1]) > 0.95:
+            if abs(toward[1]) > 0.99:
                 centre[0] = anchor[0]  # straight above or below
-            if abs(toward[0]) > 0.95:
+            if abs(toward[0]) > 0.99:
                 centre[1] = anchor[1]
             found.append(np.concatenate([centre - size / 2, centre + size / 2]))
     return np.array(found)
@@ -118,6 +119,31 @@ def _crossings(
     other = _side(starts, tips, own) * _side(starts, tips, ends) < 0
     crossed: NDArray[np.float64] = (one & other).sum(1).astype(np.float64)
     return crossed
+
+
+def _lines_through(
+    boxes: Boxes, anchor: NDArray[np.float64], others: Boxes, anchors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How many labels each place's own line runs through, and how many lines through it, (P,)."""
+    if not len(others):
+        return np.zeros(len(boxes))
+    part = np.linspace(0.1, 1.0, 16)[:, None]
+    own = anchor + part * (nearest_point(boxes, anchor) - anchor)[:, None]  # (P, 16, 2)
+    theirs = (
+        anchors[:, None]
+        + part * (np.clip(anchors, others[:, :2], others[:, 2:]) - anchors)[:, None]
+    )  # (N, 16, 2)
+    through = _inside(own[:, None], others[None, :, None]).any(2).sum(1)
+    met = _inside(theirs[None], boxes[:, None, None]).any(2).sum(1)
+    both: NDArray[np.float64] = (through + met).astype(np.float64)
+    return both
+
+
+def _inside(points: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
+    """Whether `points` (..., 2) lie within `boxes` (..., 4), not on their edge."""
+    above, below = points > boxes[..., :2] + 1e-9, points < boxes[..., 2:] - 1e-9
+    inside: NDArray[np.bool_] = np.all(above & below, axis=-1)
+    return inside
 
 
 def _side(
