@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.runs.synthetic import config_of, write_run
 from vqx.reporting.frame import build_frame
+from vqx.reporting.main_table import runs_text
 from vqx.reporting.state_texts import state_texts
 from vqx.runs.reading import read_runs
 from vqx.runs.status import State
@@ -41,3 +42,10 @@ def test_failures_keep_their_seed_and_folder(tmp_path: Path) -> None:
 def test_nothing_is_said_of_what_is_done(tmp_path: Path) -> None:
     write_run(tmp_path, config_of())
     assert texts_of(tmp_path) == {}
+
+
+def test_a_run_that_has_been_silent_is_stale_and_keeps_its_row(tmp_path: Path) -> None:
+    write_run(tmp_path, config_of("fsq"), state=State.RUNNING, step=40, heartbeat=0.0)
+    frame = build_frame(read_runs([str(tmp_path)])[0])
+    assert runs_text(frame.rows[0]) == "stale"
+    assert texts_of(tmp_path)["fsq"].startswith("seed 0 stale at step 40 of 800: no heartbeat for ")

@@ -3,13 +3,13 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vqx.reporting.flattening import Flattener
 from vqx.reporting.labels import name_runs
-from vqx.reporting.naming import Flat
+from vqx.reporting.naming import Flat, constant_keys
 from vqx.runs.reading import Run
 from vqx.runs.status import State
 
@@ -67,9 +67,13 @@ def seed_of(run: Run) -> int | None:
 
 
 def state_word(run: Run) -> str:
-    """The run's state; `missing` for one that nobody has started or queued."""
-    unknown = run.state == State.QUEUED and run.status is None
-    return "missing" if unknown else run.state.value
+    """The run's state; `missing` for one that nobody has started or queued.
+
+    `stale`: it says that it is running, but its process has been silent for too long.
+    """
+    if run.state == State.QUEUED and run.status is None:
+        return "missing"
+    return "stale" if run.is_silent else run.state.value
 
 
 def is_discrete(result: Mapping[str, Any]) -> bool:
@@ -99,7 +103,8 @@ def build_frame(
     distinct = list(dict.fromkeys(found))
     names = name_runs([each.knobs for each in distinct])
     places = {each: place for place, each in enumerate(distinct)}
-    keys = {each: json.dumps(each.flat, sort_keys=True, default=str) for each in distinct}
+    fixed = constant_keys([each.flat for each in distinct])
+    keys = {each: _identity(each.flat, but=fixed) for each in distinct}
     groups: dict[str, list[int]] = {}
     for index, (run, flat) in enumerate(zip(runs, found, strict=True)):
         key = f"{keys[flat]} {run.signature}" if separate_seeds else keys[flat]
@@ -117,6 +122,12 @@ def build_frame(
     if not in_order:
         ordered.sort(key=lambda row: natural(row.label))
     return Frame(names.heading, tuple(ordered), names.unsaid, names.common)
+
+
+def _identity(flat: Flat, *, but: Container[str]) -> str:
+    """All that can change a run's numbers, `but` keys that all runs have with one value."""
+    left = {key: value for key, value in flat.items() if key not in but}
+    return json.dumps(left, sort_keys=True, default=str)
 
 
 def _distinct(rows: list[Row]) -> list[Row]:

@@ -106,5 +106,6 @@ def runs_text(row: Row) -> str:
     counts = Counter(state_word(run) for run in row.runs)
     if len(counts) == 1:
         return state_word(row.runs[0])
-    order = [State.DONE.value, *(s.value for s in State if s != State.DONE), "missing"]
+    others = (s.value for s in State if s != State.DONE)
+    order = [State.DONE.value, *others, "stale", "missing"]
     return ", ".join(f"{counts[state]} {state}" for state in order if state in counts)

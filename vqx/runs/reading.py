@@ -19,6 +19,7 @@ from vqx.runs.places import find_places
 from vqx.runs.status import State, Status
 
 _NO_RUN = "no config.yaml: not a run folder, or one that never started"
+_SILENT = "no heartbeat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Run:
     environment: dict[str, Any]
     state: State
     note: str
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it says that it is running, and nothing has been heard of it for too long."""
+        return self.note.startswith(_SILENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ def _alive(folder: RunFolder, status: Status, now: float) -> tuple[State, str]:
     found = _newest_claim(folder.path)
     touched = status.heartbeat if found is None else max(status.heartbeat, found.touched)
     stale = now - touched > STALE_SECONDS
-    silent = f"no heartbeat for {duration(now - status.heartbeat)}"
+    silent = f"{_SILENT} for {duration(now - status.heartbeat)}"
     try:
         held = is_held(folder.path)
     except (OSError, VqxError):

@@ -62,8 +62,8 @@ def test_sorry_runs_keep_their_words(tmp_path):
     write_troubled(tmp_path)
     data = page_data(page_of(tmp_path))
     states = by_state(data)
-    assert set(states) == {"failed", "interrupted", "queued", "collapsed", "diverged", "done"}
-    assert states["interrupted"]["stale"]
+    assert set(states) == {"failed", "stale", "queued", "collapsed", "diverged", "done"}
+    assert states["stale"]["note"].startswith("no heartbeat")
     assert HOSTILE in states["failed"]["error"]
     assert states["failed"]["note"].startswith("RuntimeError")
     assert states["done"]["error"] == ""

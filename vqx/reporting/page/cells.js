@@ -20,10 +20,9 @@ function badge(text) {
   return make("span", { class: `badge state-${word}` }, sign, text);
 }
 
-/** `2 done, 1 failed` as badges; a row with a silent process is also called stale. */
-function stateBadges(text, row) {
-  const stale = row !== null && runsOf(row).some((run) => run.stale);
-  return [...text.split(", "), ...(stale ? ["stale"] : [])].map(badge);
+/** `2 done, 1 failed` as badges. */
+function stateBadges(text) {
+  return text.split(", ").map(badge);
 }
 
 /** Why a row's runs are not plainly done. */

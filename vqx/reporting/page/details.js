@@ -61,9 +61,8 @@ function rowConfiguration(row) {
 }
 
 function runEntry(run, index) {
-  const state = run.stale ? `${run.state}, stale` : run.state;
   const lines = [
-    make("div", {}, make("strong", {}, seedLabel(run, index)), " ", state.split(", ").map(badge)),
+    make("div", {}, make("strong", {}, seedLabel(run, index)), " ", badge(run.state)),
     make("code", { class: "folder" }, run.folder),
   ];
   if (run.note) lines.push(make("p", { class: "run-note" }, run.note));

@@ -31,9 +31,8 @@ function hasWord(line, word) {
 function lineText(line) {
   if (line.search === undefined) {
     const varying = line.row === null ? [] : Object.entries(data.rows[line.row].varying).map((pair) => pair.join("="));
-    const stale = line.row !== null && runsOf(line.row).some((run) => run.stale) ? "stale" : "";
     const texts = main.columns.map((column, index) => (column.text ? line.cells[index].text : ""));
-    line.search = [...texts, ...varying, stale].join(" ").toLowerCase();
+    line.search = [...texts, ...varying].join(" ").toLowerCase();
   }
   return line.search;
 }

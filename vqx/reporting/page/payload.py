@@ -75,7 +75,6 @@ def _row(row: Row, ids: Mapping[int, int]) -> dict[str, Any]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    stale = {"stale": True} if run.note.startswith("no heartbeat") else {}
     return {
         "name": run.folder.path.name,
         "folder": str(run.folder.path),
@@ -83,7 +82,6 @@ def _run(run: Run) -> dict[str, Any]:
         "state": state_word(run),
         "note": run.note,
         "error": _traceback(run),
-        **stale,
     }
 
 

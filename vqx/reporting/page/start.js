@@ -3,7 +3,7 @@
 function drawHead() {
   byId("title").textContent = data.title;
   byId("caption").textContent = main.caption;
-  const states = d3.rollups(data.runs, (runs) => runs.length, (run) => (run.stale ? "stale" : run.state));
+  const states = d3.rollups(data.runs, (runs) => runs.length, (run) => run.state);
   const published = main.rows.filter(isPublished).length;
   byId("summary").append(
     plural(data.rows.length, "row"),

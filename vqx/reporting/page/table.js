@@ -93,7 +93,7 @@ function bodyRow(view, line) {
 }
 
 function cellNodes(view, line, column, cell) {
-  if (column.key === "state") return stateBadges(cell.text, line.row);
+  if (column.key === "state") return stateBadges(cell.text);
   if (!column.text || column !== view.source.columns[0]) return numberContent(cell);
   if (!view.isMain || line.row === null) return [cell.text];
   const open = () => select(line.row, { focus: true });
