@@ -9,6 +9,7 @@ from vqx.reporting.cells import Cell
 from vqx.reporting.columns import ABSENT, Column
 from vqx.reporting.frame import Row, seed_of
 from vqx.reporting.notes import Note
+from vqx.reporting.numbers import numbers_of
 from vqx.reporting.ranking import RULE, rank
 from vqx.reporting.stamps import Stamps, stamp_of
 from vqx.reporting.statistics import Summary, mean_interval, summarize
@@ -26,20 +27,12 @@ SPREADS: dict[str, str] = {
 def summary_of(column: Column, row: Row) -> Summary | None:
     """The column's number over the seeds of a row."""
     key = "summary", column.key, column.place
-    if key not in row.memory:
+    found: Summary | None = row.memory.get(key)
+    if found is None:
         values = numbers_of(column, row)
-        row.memory[key] = summarize([value for value in values if value is not None])
-    summary: Summary | None = row.memory[key]
-    return summary
-
-
-def numbers_of(column: Column, row: Row) -> list[float | None]:
-    """The column's number of each run of a row."""
-    key = "numbers", column.key, column.place
-    if key not in row.memory:
-        row.memory[key] = [column.value(run.result) for run in row.runs]
-    numbers: list[float | None] = row.memory[key]
-    return numbers
+        found = summarize([value for value in values if value is not None])
+        row.memory[key] = found
+    return found
 
 
 def values_of(column: Column, row: Row) -> list[tuple[int | None, float]]:

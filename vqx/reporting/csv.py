@@ -7,10 +7,11 @@ from typing import Any
 
 from vqx.reporting.beside import Beside
 from vqx.reporting.cells import TEXT_KEYS, Table
-from vqx.reporting.column_cells import numbers_of, summary_of
+from vqx.reporting.column_cells import summary_of
 from vqx.reporting.columns import Column, columns_of, filled
 from vqx.reporting.frame import Frame, Row, is_discrete, seed_of, state_word
 from vqx.reporting.main_table import runs_text
+from vqx.reporting.numbers import numbers_of
 from vqx.reporting.published import Clause, Published, name_of
 from vqx.runs.reading import Run
 
@@ -70,11 +71,10 @@ def _columns(frame: Frame) -> list[Column]:
 
 def _folded(column: Column, row: Row) -> dict[str, Any]:
     summary = summary_of(column, row)
-    name = column.key
+    mean, std, n = (f"{column.key}_{what}" for what in ("mean", "std", "n"))
     if summary is None:
-        return {f"{name}_mean": "", f"{name}_std": "", f"{name}_n": 0}
-    std = "" if summary.std is None else summary.std
-    return {f"{name}_mean": summary.mean, f"{name}_std": std, f"{name}_n": summary.n}
+        return {mean: "", std: "", n: 0}
+    return {mean: summary.mean, std: "" if summary.std is None else summary.std, n: summary.n}
 
 
 def _truth(value: bool | None) -> str:
@@ -154,5 +154,6 @@ def _render(lines: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(keys)
-    writer.writerows([line.get(key) for key in keys] for line in lines)
+    blank = dict.fromkeys(keys)
+    writer.writerows({**blank, **line}.values() for line in lines)
     return text.getvalue()

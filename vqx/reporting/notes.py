@@ -7,9 +7,10 @@ from vqx.config import identity
 from vqx.reporting.columns import Column
 from vqx.reporting.frame import Frame, Row, seed_of
 from vqx.reporting.naming import choice_name, flat_nodes
+from vqx.reporting.numbers import numbers_of
 from vqx.reporting.stamps import Stamps, images_in
 from vqx.reporting.state_texts import state_texts
-from vqx.reporting.surroundings import SURROUNDINGS, confounds, sessions_of
+from vqx.reporting.surroundings import SURROUNDINGS, confounds, sessions_of, shared_text
 from vqx.reporting.variants import masked_numbers, soft_numbers
 from vqx.runs.reading import Run
 
@@ -34,7 +35,7 @@ def caption(frame: Frame) -> str:
         _shared(frame.runs, training),
         common,
         f"unless named {usual}" if usual else None,
-        *(_shared(frame.runs, read) for read in SURROUNDINGS.values()),
+        *(shared_text(frame.rows, what) for what in SURROUNDINGS),
     )
     return " · ".join(piece for piece in pieces if piece)
 
@@ -115,17 +116,17 @@ def _missing_notes(column: Column, rows: Sequence[Row]) -> list[Note]:
     """Why a metric is not there, and how to get it."""
     if column.by_nature:
         return []
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, None]] = {}
     for row in rows:
-        lacking = [result for result in row.results if column.value(result) is None]
+        numbers = zip(row.runs, numbers_of(column, row), strict=True)
+        lacking = [run.result for run, n in numbers if n is None and run.result is not None]
         for result in lacking:
             text = (result.get("missing") or {}).get(column.key, "not measured by this run")
             label = row.label if len(lacking) == len(row.results) else f"some seeds of {row.label}"
-            if label not in reasons.setdefault(str(text), []):
-                reasons[str(text)].append(label)
+            reasons.setdefault(str(text), {})[label] = None
     with_results = [row for row in rows if row.results]
     return [
-        Note(column.title, f"missing{_in(labels, with_results)}: {reason}")
+        Note(column.title, f"missing{_in([*labels], with_results)}: {reason}")
         for reason, labels in reasons.items()
     ]
 

@@ -41,7 +41,14 @@ def images_of(result: dict[str, object]) -> str:
 
 def images_in(rows: Sequence[Row]) -> list[str]:
     """The distinct evaluation images of all rows."""
-    return list(dict.fromkeys(images_of(result) for row in rows for result in row.results))
+    return list(dict.fromkeys(images for row in rows for images in _images_in(row)))
+
+
+def _images_in(row: Row) -> tuple[str, ...]:
+    found: tuple[str, ...] | None = row.memory.get("images")
+    if found is None:
+        found = row.memory["images"] = tuple(dict.fromkeys(map(images_of, row.results)))
+    return found
 
 
 def stamps_of(column: Column, rows: Sequence[Row]) -> Stamps:

@@ -46,11 +46,12 @@ def summarize(values: Sequence[float]) -> Summary | None:
     """Summary of one value a seed; None of none."""
     if not values:
         return None
-    mean = values[0] + math.fsum(v - values[0] for v in values) / len(values)  # exact if all equal
-    if len(values) == 1:
-        return Summary(1, values[0], None)
-    variance = math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
-    return Summary(len(values), mean, math.sqrt(variance))
+    first, n = values[0], len(values)
+    if n == 1:
+        return Summary(1, first, None)
+    mean = first + math.fsum([value - first for value in values]) / n  # exact if all are equal
+    variance = math.fsum([(value - mean) ** 2 for value in values]) / (n - 1)
+    return Summary(n, mean, math.sqrt(variance))
 
 
 def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval | None:

@@ -17,7 +17,8 @@ def sessions_of(run: Run) -> list[Mapping[str, Any]]:
 
 
 def _joined(run: Run, read: Callable[[Mapping[str, Any]], str | None]) -> str | None:
-    found = dict.fromkeys(text for s in sessions_of(run) if (text := read(s)) is not None)
+    texts = [read(session) for session in sessions_of(run)]
+    found = dict.fromkeys([text for text in texts if text is not None])
     return _THEN.join(found) or None
 
 
@@ -62,14 +63,30 @@ SURROUNDINGS: dict[str, Callable[[Run], str | None]] = {
 }
 
 
+def surroundings_of(row: Row) -> list[dict[str, str | None]]:
+    """For each run of a row what SURROUNDINGS read of it."""
+    found: list[dict[str, str | None]] | None = row.memory.get("surroundings")
+    if found is None:
+        found = [{what: read(run) for what, read in SURROUNDINGS.items()} for run in row.runs]
+        row.memory["surroundings"] = found
+    return found
+
+
+def shared_text(rows: Sequence[Row], what: str) -> str | None:
+    """What one of SURROUNDINGS reads of every run that has it, if it is one thing."""
+    found = {texts[what] for row in rows for texts in surroundings_of(row)} - {None}
+    return found.pop() if len(found) == 1 else None
+
+
 def confounds(rows: Sequence[Row]) -> list[str]:
     """What differs between runs beside what the rows are named for."""
     texts = []
-    for what, read in SURROUNDINGS.items():
+    for what in SURROUNDINGS:
         found: dict[str, list[str]] = {}
         for row in rows:
-            for text in (read(run) for run in row.runs if run.environment):
-                found.setdefault(text or f"{what} unknown", []).append(row.label)
+            for run, read in zip(row.runs, surroundings_of(row), strict=True):
+                if run.environment:
+                    found.setdefault(read[what] or f"{what} unknown", []).append(row.label)
         if len(found) > 1:
             *rare, usual = sorted(found, key=lambda text: len(found[text]))
             named = [f"{text} in {', '.join(dict.fromkeys(found[text]))}" for text in rare]
