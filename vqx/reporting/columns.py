@@ -64,6 +64,8 @@ class Column:
     def value(self, result: Mapping[str, Any] | None) -> float | None:
         """The number of a result.json, unscaled; None when it has none."""
         value = number_at(self._path, result)
+        if value is not None and not self.plus:
+            return value
         if value is None and self.derive is not None and result is not None:
             return self.derive(result)
         more = number_at(self.plus, result) if self.plus else 0.0
@@ -77,15 +79,16 @@ class Column:
 
 def number_at(place: Sequence[str], node: Any) -> float | None:
     """The number at a path of keys in nested dictionaries, None where there is none."""
-    for name in place:
-        # `type` first: a million of these make a large table, and all are plain dictionaries.
-        if type(node) is not dict and not isinstance(node, Mapping):
-            return None
-        node = node.get(name)
-    if type(node) is float:
-        return node
-    is_number = isinstance(node, int | float) and not isinstance(node, bool)
-    return float(node) if is_number else None
+    # Not asked whether they are dictionaries: a million of these make a large table.
+    try:
+        for name in place:
+            node = node[name]
+        if type(node) is float:
+            return node + 0.0  # never -0.0
+        is_number = isinstance(node, int | float) and not isinstance(node, bool)
+        return float(node) if is_number else None
+    except (KeyError, TypeError, OverflowError):  # the last: more digits than a float holds
+        return None
 
 
 def _bits_per_token(result: Mapping[str, Any]) -> float | None:

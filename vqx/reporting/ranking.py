@@ -12,6 +12,8 @@ RULE = (
     "one seed ties with nothing but what reads the same"
 )
 
+_WIDEST = 12.8  # standard errors; the 97.5 % quantile of Student's t is 12.71 there
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -54,5 +56,18 @@ def _tied(order: list[int], summaries: Mapping[int, Summary], texts: Mapping[int
 def _alike(i: int, j: int, summaries: Mapping[int, Summary], texts: Mapping[int, str]) -> bool:
     if texts[i] == texts[j]:
         return True
+    if _far_apart(summaries[i], summaries[j]):
+        return False
     interval = welch_interval(summaries[i], summaries[j])
     return interval is not None and not interval.excludes_zero
+
+
+def _far_apart(a: Summary, b: Summary) -> bool:
+    """Whether the difference is beyond the widest interval there is, of one degree of freedom.
+
+    Most rows of a large table are, and need no interval of their own.
+    """
+    if a.std is None or b.std is None:
+        return False
+    variance = a.std**2 / a.n + b.std**2 / b.n
+    return (b.mean - a.mean) ** 2 > _WIDEST**2 * variance
