@@ -13,7 +13,7 @@ from tests.reporting.page.made_up import page_of, write_many
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.page import render_page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def chosen(here):

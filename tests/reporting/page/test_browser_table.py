@@ -5,7 +5,7 @@ import pytest
 from tests.reporting.page.browser import opened
 from tests.reporting.page.made_up import LATEX, MARKDOWN
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def numbers(texts):

@@ -21,7 +21,7 @@ def hostile(frame: Frame) -> Frame:
     return replace(frame, rows=tuple(rows))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("width", ["full", "column"])
 def test_every_picture_of_hostile_labels_is_harmless(
     frame: Frame, tmp_path: Path, width: str
@@ -34,7 +34,7 @@ def test_every_picture_of_hostile_labels_is_harmless(
         assert "script" not in tags
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_pictures_again_have_the_same_bytes(frame: Frame, tmp_path: Path) -> None:
     first, again = (draw(frame, out=tmp_path / folder, name="t") for folder in "ab")
     for one, two in zip(first.paths, again.paths, strict=True):
