@@ -19,6 +19,7 @@ BY_KEY = {column.key: column for column in columns_of([])}
         ("psnr", "higher"),
         ("lpips", "lower"),
         ("bits", "lower"),
+        ("code_entropy", "lower"),
         ("parameters", "lower"),
         ("images_per_second", "higher"),
     ],

@@ -1,7 +1,7 @@
 // Any two columns against each other: points to click, and the front that no row beats.
 
 const tradeoff = { x: null, y: null, logX: false, logY: false, width: 600 };
-const LOW_IS_BETTER = /^(codes|codebooks|parameters|.*_parameters|bits.*|flops.*|time|.*hours|.*memory.*|steps|.*seconds)$/;
+const LOW_IS_BETTER = /^(codes|codebooks|parameters|.*_parameters|bits.*|code_entropy|flops.*|time|.*hours|.*memory.*|steps|.*seconds)$/;
 
 const numeric = () =>
   main.columns
@@ -22,7 +22,7 @@ function startTradeoff() {
   if (columns.length < 2) return emptyPlot(byId("tradeoff-plot"), "There are no two columns of numbers.");
   const pick = (keys, least) => columns.find((c) => keys.includes(c.key) && distinct(c.index) >= least);
   const first = (keys, least) => keys.map((key) => pick([key], least)).find(Boolean);
-  const x = first(["bits", "bits_per_image", "parameters", "flops", "time"], 3) || first(["bits", "perplexity", "usage"], 1) || columns[0];
+  const x = first(["bits", "bits_per_image", "code_entropy", "parameters", "flops", "time"], 3) || first(["bits", "perplexity", "usage"], 1) || columns[0];
   const y = first(["psnr", "rfid", "lpips", "ssim", "l2"], 1);
   tradeoff.x = x.key;
   tradeoff.y = (y && y !== x ? y : columns.find((c) => c !== x)).key;
