@@ -136,9 +136,10 @@ def evaluate(
     )
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
+    measurements = _all_merged(metrics, variants)  # before the counts, which are then of all ranks
     use = next(metric for metric in metrics if isinstance(metric, CodebookUse))
     return Evaluation(
-        _all_merged(metrics, variants),  # before the counts, which are then of all ranks
+        measurements,
         use.counts,
         use.bit_entropies,
         use.tokens,

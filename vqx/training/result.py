@@ -25,9 +25,6 @@ def result_of(
     A token is a latent position; each of the Q codebooks gives a code to it.
     `replaced` names the training images that could not be read.
     """
-    quantizer = experiment.tokenizer.quantizer
-    tokens_per_image = evaluation.tokens // max(1, evaluation.images)
-    bits_per_token = quantizer.codebooks * math.log2(quantizer.codebook_size)
     data = experiment.data
     return {
         "version": vqx.__version__,
@@ -35,20 +32,7 @@ def result_of(
         "slug": slug(experiment.config),
         "metrics": {key: m.to_dict() for key, m in evaluation.measurements.items()},
         "missing": experiment.missing,
-        "model": {
-            "parameters": sum(p.numel() for p in experiment.tokenizer.parameters()),
-            "discriminator_parameters": discriminator_parameters(experiment),
-            "codebook_size": quantizer.codebook_size,
-            "codebooks": quantizer.codebooks,
-            "latent_channels": quantizer.latent_channels,
-            "discrete": quantizer.discrete,
-            "flops_per_image": flops_per_image(
-                experiment.tokenizer, channels=data.channels, image_size=data.image_size
-            ),
-            "tokens_per_image": tokens_per_image,
-            "bits_per_token": bits_per_token,
-            "bits_per_image": tokens_per_image * bits_per_token,
-        },
+        "model": _model_of(experiment, evaluation),
         "data": {
             "name": data.name,
             "split": data.evaluation.split,
@@ -59,6 +43,28 @@ def result_of(
             "left_out": list(evaluation.left_out),
             "replaced_in_training": list(replaced),
         },
+    }
+
+
+def _model_of(experiment: Experiment, evaluation: Evaluation) -> dict[str, Any]:
+    """Sizes of the tokenizer, and what one image costs it in bits and operations."""
+    tokenizer, data = experiment.tokenizer, experiment.data
+    quantizer = tokenizer.quantizer
+    tokens_per_image = evaluation.tokens // max(1, evaluation.images)
+    bits_per_token = quantizer.codebooks * math.log2(quantizer.codebook_size)
+    return {
+        "parameters": sum(p.numel() for p in tokenizer.parameters()),
+        "discriminator_parameters": discriminator_parameters(experiment),
+        "codebook_size": quantizer.codebook_size,
+        "codebooks": quantizer.codebooks,
+        "latent_channels": quantizer.latent_channels,
+        "discrete": quantizer.discrete,
+        "flops_per_image": flops_per_image(
+            tokenizer, channels=data.channels, image_size=data.image_size
+        ),
+        "tokens_per_image": tokens_per_image,
+        "bits_per_token": bits_per_token,
+        "bits_per_image": tokens_per_image * bits_per_token,
     }
 
 
