@@ -71,7 +71,7 @@ def resident_bytes() -> int:
     return 1024 * int(next(x for x in text.splitlines() if x.startswith("VmRSS")).split()[1])
 
 
-def test_what_is_held_does_not_grow_with_the_images(vgg16_file: Path) -> None:
+def test_what_is_held_grows_by_a_few_numbers_an_image(vgg16_file: Path) -> None:
     tokenizer, world = small_tokenizer(), World(0, 1, CPU)
     frechet = Frechet("vgg16", weights=vgg16_file)
     frechet._features = Pooled()
@@ -82,7 +82,8 @@ def test_what_is_held_does_not_grow_with_the_images(vgg16_file: Path) -> None:
         data = Data(large, large, "large", 3, 32)
         result = evaluate(tokenizer, data, measured, world=world, batch_size=25)
         assert result.images == images
-        assert max(large.seen[1:]) == large.seen[1]
+        # Its own metrics and hash: an image itself has 3,072 bytes.
+        assert max(large.seen[1:]) <= large.seen[1] + 24 * images
         peaks.append(resident_bytes())
     assert peaks[1] - peaks[0] < 15 * MIB  # as float32 the pixels alone would be 21 MiB
 
