@@ -69,5 +69,5 @@ def _far_apart(a: Summary, b: Summary) -> bool:
     """
     if a.std is None or b.std is None:
         return False
-    variance = a.std**2 / a.n + b.std**2 / b.n
-    return (b.mean - a.mean) ** 2 > _WIDEST**2 * variance
+    error = math.sqrt(a.std * a.std / a.n + b.std * b.std / b.n)
+    return abs(b.mean - a.mean) > _WIDEST * error

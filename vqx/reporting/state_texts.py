@@ -46,10 +46,14 @@ def _expected_seeds(rows: Sequence[Row]) -> list[int]:
     ]
 
 
+_NOT_STARTED = ("", "no status yet", "not started")
+
+
 def _state(run: Run) -> str:
     """`failed: RuntimeError: out of memory (results/runs/...)`."""
     if state_word(run) == "missing":
-        return f"missing ({run.folder.path})"
+        why = "" if run.note in _NOT_STARTED else f": {run.note.splitlines()[0][:300]}"
+        return f"missing{why} ({run.folder.path})"
     if run.state == State.QUEUED:
         return f"missing: queued{', ' + run.note if run.note else ''}"
     status = run.status

@@ -50,7 +50,7 @@ def summarize(values: Sequence[float]) -> Summary | None:
     if n == 1:
         return Summary(1, first, None)
     mean = first + math.fsum([value - first for value in values]) / n  # exact if all are equal
-    variance = math.fsum([(value - mean) ** 2 for value in values]) / (n - 1)
+    variance = math.fsum([(value - mean) * (value - mean) for value in values]) / (n - 1)
     return Summary(n, mean, math.sqrt(variance))
 
 
@@ -70,7 +70,7 @@ def welch_interval(a: Summary, b: Summary, *, level: float = LEVEL) -> Interval 
     """
     if a.std is None or b.std is None:
         return None
-    parts = a.std**2 / a.n, b.std**2 / b.n
+    parts = a.std * a.std / a.n, b.std * b.std / b.n  # not **, which raises instead of inf
     variance, difference, n = sum(parts), b.mean - a.mean, min(a.n, b.n)
     if not variance > 0:
         return Interval(n, difference, difference, difference)

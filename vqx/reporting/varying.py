@@ -119,4 +119,5 @@ def context(key: str, flat: Flat) -> tuple[Any, ...]:
     parts = key.split(".")
     if len(parts) == 1:  # knobs at the root come with the quantizer; choices stand alone
         return () if key == "quantizer" else (flat.get("quantizer"),)
-    return tuple(flat.get(".".join(parts[:depth])) for depth in range(1, len(parts)))
+    around = (flat.get(".".join(parts[:depth])) for depth in range(1, len(parts)))
+    return tuple(value if isinstance(value, str) else repr(value) for value in around)

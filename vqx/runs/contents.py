@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from vqx.runs.config_text import ConfigParser, union
 from vqx.runs.record_text import RecordParser
+from vqx.runs.shapes import fault_in
 
 CONFIG, STATUS, RESULT, ENVIRONMENT = range(4)
 NAMES = ("config.yaml", "status.json", "result.json", "environment.json")
@@ -74,18 +75,20 @@ class FolderReader:
         except FileNotFoundError:
             return _ABSENT, None, ""
         except OSError as error:
-            said = f"{name} cannot be read ({error})"
-            record = f"{path} cannot be read ({error.strerror})"
-            return _ABSENT, None, said if is_config else record
+            alone = f"{name} cannot be read ({error})"
+            named = f"{path} cannot be read ({error.strerror})"
+            return _ABSENT, None, alone if is_config else named
         try:
-            pieces = self._config(content) if is_config else self._records.parse(content)
-            return stamp, union(pieces), ""
+            said = union(self._config(content) if is_config else self._records.parse(content))
+            if fault := fault_in(name, said):
+                raise ValueError(fault)
+            return stamp, said, ""
         except UnicodeDecodeError as error:
-            said = f"{name} cannot be read ({error})"
-            return stamp, None, said if is_config else _damaged(path, error)
+            alone = f"{name} cannot be read ({error})"
+            return stamp, None, alone if is_config else _damaged(path, error)
         except ValueError as error:
-            said = f"{name} is damaged ({error})"
-            return stamp, None, said if is_config else _damaged(path, error)
+            alone = f"{name} is damaged ({error})"
+            return stamp, None, alone if is_config else _damaged(path, error)
 
     def _config(self, content: bytes) -> tuple[dict[str, Any], ...]:
         text = content.decode()

@@ -26,7 +26,7 @@ FEWEST = 200  # folders that an index pays for
 SETTLED_SECONDS = 2.0  # since a file's last change: another change then shows in its stamp
 _NEW_SHARE = 50  # written again when one entry in so many is new or gone: that takes time, too
 _NAME = ".index.json"
-_CODE = ("config_text.py", "contents.py", "index.py", "index_text.py", "record_text.py")
+_CODE = ("config_text", "contents", "index", "index_text", "record_text", "shapes")
 
 
 def read_indexed(places: Sequence[Place]) -> Iterator[tuple[Place, Contents]]:
@@ -118,5 +118,5 @@ def _header(body: str) -> str:
 def _code() -> str:
     digest = hashlib.sha256()
     for name in _CODE:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:12]

@@ -1,5 +1,6 @@
 """Run folders read back: what a run is, and its state as a reader can tell, not as it last said."""
 
+import math
 import socket
 import time
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Any
 
 from vqx.errors import VqxError
 from vqx.runs.collection import collection_paused
-from vqx.runs.contents import CONFIG, RESULT, STATUS, Contents, FolderReader
+from vqx.runs.contents import CONFIG, ENVIRONMENT, RESULT, STATUS, Contents, FolderReader
 from vqx.runs.durations import duration
 from vqx.runs.folder import RunFolder
 from vqx.runs.index import read_indexed
@@ -104,7 +105,8 @@ def _judged(
     known = _status(folder, status)
     state, note = _state(folder, known, result, time.time() if now is None else now)
     result_fault = contents.faults[RESULT]
-    fault = result_fault or (contents.faults[STATUS] if result is None else "")
+    status_fault = contents.faults[STATUS] if result is None else ""
+    fault = result_fault or status_fault or (contents.faults[ENVIRONMENT] if not note else "")
     return Run(
         folder=folder,
         slug=slug or signature,
@@ -120,9 +122,11 @@ def _judged(
 
 def _status(folder: RunFolder, record: dict[str, Any] | None) -> Status | None:
     try:
-        return None if record is None else Status.from_json(record, path=folder.path)
+        status = None if record is None else Status.from_json(record, path=folder.path)
     except VqxError:
         return None
+    times = () if status is None else (status.heartbeat, status.eta_seconds or 0.0)
+    return status if all(map(math.isfinite, times)) else None
 
 
 def _state(
