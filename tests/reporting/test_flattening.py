@@ -88,3 +88,10 @@ def test_seeds_of_one_configuration_are_one_object() -> None:
     found = [flattener.of({**config, "seed": seed}) for seed in range(3)]
     assert found[0] is found[1] is found[2]
     assert flattener.of({**config, "seed": 0, "codebook_size": 2}) is not found[0]
+
+
+def test_a_key_that_repeats_the_seed_is_left_out_for_that_seed_alone() -> None:
+    config = config_of("vq", data__seed=1)
+    flattener = Flattener()
+    found = [flattener.of({**config, "seed": seed}).flat for seed in range(3)]
+    assert ["data.seed" in flat for flat in found] == [True, False, True]
