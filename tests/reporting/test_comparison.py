@@ -13,7 +13,7 @@ from tests.runs.synthetic import config_of, result_of, write_run
 from vqx.errors import ConfigError
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import columns_of
-from vqx.reporting.comparison import MARK, baseline_row, compare
+from vqx.reporting.comparison import IMAGE_MARK, MARK, baseline_row, compare
 from vqx.reporting.frame import Frame, build_frame
 from vqx.runs.reading import read_runs
 
@@ -93,8 +93,18 @@ def test_images_are_paired_and_averaged_over_seeds(tmp_path: Path) -> None:
     assert found.value == pytest.approx(means.mean(), abs=1e-5)
     half = stats.t.ppf(0.975, 199) * means.std(ddof=1) / 200**0.5
     assert float(found.spread) == pytest.approx(half, rel=0.05)
-    assert found.mark == MARK
-    assert table.rows[0][-1].text == "200 images"
+    assert found.mark == IMAGE_MARK  # it says less than the mark over seeds
+    assert table.rows[0][-1].text == "200 images, 2 seeds"
+
+
+def test_seeds_of_different_images_are_not_averaged(tmp_path: Path) -> None:
+    for name in ("vq", "ema"):
+        for seed, digest in enumerate(("abc", "other")):
+            write(tmp_path, name, {seed: 25.0}, images=[[1, 2, 3]], digest=digest)
+    table = tables_of(tmp_path)[1]
+    assert table.rows[0][-1].text == "-"
+    reason = "its seeds were evaluated on different images"
+    assert [note.text for note in table.notes if note.about == "no difference of all"] == [reason]
 
 
 @pytest.mark.parametrize(

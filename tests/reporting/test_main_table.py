@@ -89,7 +89,7 @@ def test_nan_is_shown_and_never_best(tmp_path: Path) -> None:
 
 
 def test_different_stamps_are_marked_and_have_no_best(tmp_path: Path) -> None:
-    _write(tmp_path, "ema", [25.0], psnr={"stamp": "global"})
+    _write(tmp_path, "ema", [20.0], psnr={"stamp": "global"})
     _write(tmp_path, "fsq", [26.0, 26.1])
     table = table_of(tmp_path)
     assert [(c.mark, c.best) for c in column(table, "PSNR")] == [("ᵃ", False), ("ᵇ", False)]

@@ -7,15 +7,16 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t, ttest_ind
+from scipy.stats import t
 
 from vqx.reporting.statistics import (
     Interval,
+    Noise,
     Summary,
     mean_interval,
+    pooled_std,
     summarize,
     t_quantile,
-    welch_interval,
 )
 
 
@@ -76,23 +77,41 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.935 < covered < 0.965
 
 
-@given(
-    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9),
-    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9),
-)
-def test_welch_interval_is_no_narrower_than_scipys(a: list[float], b: list[float]) -> None:
-    first, second = summarize(a), summarize(b)
-    assert first is not None
-    assert second is not None
-    found = welch_interval(first, second)
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_pooled_deviation_is_that_of_the_residuals(groups: list[list[float]]) -> None:
+    found = pooled_std([s for group in groups if (s := summarize(group)) is not None])
+    freedom = sum(len(group) - 1 for group in groups)
+    if not freedom:
+        assert found is None
+        return
+    residuals = [x - statistics.mean(group) for group in groups for x in group]
     assert found is not None
-    assert found.mean == pytest.approx(statistics.mean(b) - statistics.mean(a), abs=1e-6)
-    if t_error(a) + t_error(b) > 1e-3:
-        expected = ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
-        assert found.low <= expected.low + 1e-6
-        assert found.high >= expected.high - 1e-6
-        whole = t.ppf(0.975, 1) / t.ppf(0.975, 2)  # the most that rounding down can add
-        assert found.half_width <= whole * (expected.high - expected.low) / 2 + 1e-6
+    assert found.freedom == freedom
+    expected = math.sqrt(sum(r * r for r in residuals) / freedom)
+    assert found.std == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_what_is_not_finite_has_no_part_in_it() -> None:
+    assert pooled_std([Summary(3, 1.0, math.inf), Summary(3, 1.0, math.nan)]) is None
+    found = pooled_std([Summary(3, 1.0, math.nan), Summary(3, 1.0, 2.0), Summary(1, 1.0, None)])
+    assert found == Noise(2.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([1e200, 1.0], 5e199),
+        ([1.0, math.inf], math.inf),
+        ([1.0, math.inf, -math.inf], math.nan),
+        ([math.nan, 1.0], math.nan),
+    ],
+)
+def test_extremes_end_nothing(values: list[float], mean: float) -> None:
+    found = summarize(values)
+    assert found is not None
+    assert found.mean == pytest.approx(mean, nan_ok=True)
+    assert found.std is not None
+    assert not math.isfinite(found.std) or found.std > 1e199
 
 
 def test_excludes_zero_on_either_side_only() -> None:

@@ -10,7 +10,7 @@ from vqx.reporting.columns import ABSENT, Column
 from vqx.reporting.frame import Row, seed_of
 from vqx.reporting.notes import Note
 from vqx.reporting.numbers import numbers_of
-from vqx.reporting.ranking import RULE, rank
+from vqx.reporting.ranking import RULE, RULE_SINGLE, rank
 from vqx.reporting.stamps import Stamps, stamp_of
 from vqx.reporting.statistics import Summary, mean_interval, summarize
 
@@ -124,12 +124,15 @@ def _missing(column: Column, row: Row) -> str:
     return "; ".join(dict.fromkeys(str(reason) for reason in reasons if reason))
 
 
-def reading_notes(columns: Sequence[Sequence[Cell]], spread: Spread) -> list[Note]:
+def reading_notes(
+    columns: Sequence[Sequence[Cell]], rows: Sequence[Row], spread: Spread
+) -> list[Note]:
     """How to read spreads and ranks, where there are any."""
     cells = [cell for column in columns for cell in column]
     notes = []
     if any(cell.spread or "[" in cell.text for cell in cells):
         notes.append(Note("spread", SPREADS[spread]))
     if any(cell.best for cell in cells):
-        notes.append(Note("ranks", RULE))
+        single = all(len(row.results) < 2 for row in rows)
+        notes.append(Note("ranks", RULE_SINGLE if single else RULE))
     return notes

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MARK = "†"  # the interval excludes zero
+MARK = "†"  # the interval over seeds excludes zero
+IMAGE_MARK = "‡"  # the interval over images does, which says less
 _MOST_DECIMALS = 6
 _LEVEL = f"{LEVEL:.0%}".replace("%", " %")
 
@@ -62,8 +63,10 @@ def compare(rows: Sequence[Row], baseline: Row, columns: Sequence[Column]) -> tu
         raise ConfigError(f"baseline={baseline.label}: there is no {what} to compare")
     images = _Images()
     return (
-        _table("paired by seed", _SEED_RULE, others, baseline, metrics, by_seed),
-        _table("paired by image", _IMAGE_RULE, others, baseline, metrics, images.pair),
+        _table(_Way("paired by seed", _SEED_RULE, MARK, by_seed), others, baseline, metrics),
+        _table(
+            _Way("paired by image", _IMAGE_RULE, IMAGE_MARK, images.pair), others, baseline, metrics
+        ),
     )
 
 
@@ -73,37 +76,45 @@ _SEED_RULE = (
 )
 _IMAGE_RULE = (
     "each image's difference averaged over the common seeds, then the mean over images ± half of "
-    f"Student's {_LEVEL} interval; {MARK}: it excludes zero. It says how sure the difference of "
-    "these trained models is on other images, not whether other seeds would repeat it: that is the "
-    "table by seed"
+    f"Student's {_LEVEL} interval; {IMAGE_MARK}: it excludes zero. It says how sure the difference "
+    "of these trained models is on other images, not whether other seeds would repeat it: that is "
+    "the table by seed"
 )
 
 _Pair = Callable[[Column, Row, Row], Paired]
 
 
-def _table(
-    name: str, rule: str, rows: Sequence[Row], baseline: Row, metrics: Sequence[Column], pair: _Pair
-) -> Table:
-    found = [[_comparable(column, row, baseline, pair) for column in metrics] for row in rows]
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way to pair: what it is called, how to read it, its mark of an interval without zero."""
+
+    name: str
+    rule: str
+    mark: str
+    pair: _Pair
+
+
+def _table(way: _Way, rows: Sequence[Row], baseline: Row, metrics: Sequence[Column]) -> Table:
+    found = [[_comparable(column, row, baseline, way.pair) for column in metrics] for row in rows]
     shown = [i for i in range(len(metrics)) if any(line[i].pairs for line in found)]
     columns = [metrics[i] for i in shown]
     digits = [_decimals(metrics[i], [line[i] for line in found]) for i in shown]
     body = [
         (
             Cell(row.label),
-            *(_cell(metrics[i], line[i], digits[place]) for place, i in enumerate(shown)),
+            *(_cell(metrics[i], line[i], digits[place], way.mark) for place, i in enumerate(shown)),
             Cell(_one([paired.pairs for paired in line if paired.pairs])),
         )
         for row, line in zip(rows, found, strict=True)
     ]
     return Table(
-        caption=f"Differences to {baseline.label}, {name}",
+        caption=f"Differences to {baseline.label}, {way.name}",
         header=("row", *(column.header for column in columns), "pairs"),
         rows=tuple(body),
-        notes=(Note("±", rule), *_reasons(rows, metrics, found)),
+        notes=(Note("±", way.rule), *_reasons(rows, metrics, found)),
         keys=("row", *(column.key for column in columns), "pairs"),
         lines=tuple(rows),
-        name=name,
+        name=way.name,
     )
 
 
@@ -130,7 +141,7 @@ def _decimals(column: Column, found: Sequence[Paired]) -> int:
     return min(max(wanted - 1 - math.floor(math.log10(scaled)), 0), _MOST_DECIMALS)
 
 
-def _cell(column: Column, paired: Paired, decimals: int) -> Cell:
+def _cell(column: Column, paired: Paired, decimals: int, mark: str) -> Cell:
     def signed(value: float) -> str:
         text = f"{value * column.scale:+.{decimals}f}"
         return text.replace("-", "\u2212", 1)
@@ -142,7 +153,7 @@ def _cell(column: Column, paired: Paired, decimals: int) -> Cell:
     return Cell(
         signed(interval.mean),
         f"{interval.half_width * column.scale:.{decimals}f}",
-        mark=MARK if interval.excludes_zero else "",
+        mark=mark if interval.excludes_zero else "",
         value=interval.mean,
         hover=f"{paired.pairs}: {signed(interval.low)} to {signed(interval.high)}",
     )
@@ -178,8 +189,11 @@ def by_seed(column: Column, row: Row, baseline: Row) -> Paired:
     ]
     if not differences:
         return Paired(why="no seed has a result in both rows")
-    pairs = f"{len(differences)} seed{'s' if len(differences) > 1 else ''}"
-    return Paired(mean_interval(differences), differences[0], pairs)
+    return Paired(mean_interval(differences), differences[0], _count(len(differences)))
+
+
+def _count(seeds: int) -> str:
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def _by_seed(row: Row) -> Mapping[int | None, Run]:
@@ -198,17 +212,18 @@ class _Images:
         seeds = [seed for seed in ours if seed in theirs]
         if not seeds:
             return Paired(why="no seed has a result in both rows")
+        shown = [found for seed in seeds if isinstance(found := self._images(ours[seed]), PerImage)]
+        if len({found.images for found in shown}) > 1:
+            return Paired(why="its seeds were evaluated on different images")
         total: NDArray[np.float64] | None = None
         for seed in seeds:
             difference = self._difference(column, ours[seed], theirs[seed])
             if isinstance(difference, str):
                 return Paired(why=difference)
-            if total is not None and len(total) != len(difference):
-                return Paired(why="seeds were evaluated on different images")
             total = difference if total is None else total + difference
         assert total is not None
         means = total / len(seeds)
-        pairs = f"{len(means):,} images"
+        pairs = f"{len(means):,} images, {_count(len(seeds))}"
         return Paired(mean_interval(means.tolist()), float(means.mean()), pairs)
 
     def _difference(self, column: Column, run: Run, other: Run) -> "NDArray[np.float64] | str":

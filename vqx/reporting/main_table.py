@@ -51,7 +51,7 @@ def build_table(
         caption=caption(frame),
         header=(frame.heading, *(column.header for column in shown), "n", "state"),
         rows=tuple(body),
-        notes=(*notes, *notes_of(rows, shown, stamps), *reading_notes(by_column, spread)),
+        notes=(*notes, *notes_of(rows, shown, stamps), *reading_notes(by_column, rows, spread)),
         keys=("row", *(column.key for column in shown), "n", "state"),
         lines=tuple(rows),
     )

@@ -51,7 +51,7 @@ def pivot(
         caption=f"{column.header}: {keys.rows} by {keys.columns} · {caption(frame)}",
         header=(f"{keys.rows} \\ {keys.columns}", *acrosses),
         rows=tuple(body),
-        notes=(*notes, *said, *reading_notes([cells], spread)),
+        notes=(*notes, *said, *reading_notes([cells], rows, spread)),
         keys=("row", *(f"{column.key}:{across}" for across in acrosses)),
         lines=(None,) * len(body),
         name=column.key,

@@ -1,18 +1,21 @@
 """Which rows are the best of a column, as far as their seeds can tell."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vqx.reporting.statistics import Summary, welch_interval
+from vqx.reporting.statistics import LEVEL, Summary, pooled_std, t_quantile
 
 RULE = (
-    "best of its column, and what Welch's 95 % interval of the difference over seeds does not tell "
-    "from it (not corrected for the number of rows); second only if one alone is best; a row of "
-    "one seed ties with nothing but what reads the same"
+    "best of its column, and what cannot be told from it: rows nearer to it than the least "
+    "significant difference (Fisher's, 95 %, the seeds' standard deviation pooled over all rows, "
+    "so that one row of wild seeds makes all harder to tell apart; not corrected for the number of "
+    "rows). Second only if one alone is best"
 )
-
-_WIDEST = 12.8  # standard errors; the 97.5 % quantile of Student's t is 12.71 there
+RULE_SINGLE = (
+    "the best number of its column, and the second; with one seed a row nobody knows how much of "
+    "the difference is noise"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,47 +30,44 @@ def rank(summaries: Mapping[int, Summary], texts: Mapping[int, str], *, better: 
     """Ranks of rows by their means, `better` being "higher" or "lower".
 
     Rows that cannot be told from the first share its rank, and no rank is given where that is all
-    of them. `texts`: the means as the table shows them; what reads the same is as good.
+    of them. A row that can be told from the first is followed by no other that shares its rank.
+    `texts`: the means as the table shows them; what reads the same is as good.
     """
     sign = -1.0 if better == "higher" else 1.0
     order = sorted(
         (i for i, summary in summaries.items() if math.isfinite(summary.mean)),
         key=lambda i: sign * summaries[i].mean,
     )
-    best = _tied(order, summaries, texts)
+    alike = _likeness(summaries, texts)
+    best = _tied(order, alike)
     if len(best) == len(order):
         return Ranks()
     if len(best) > 1:
         return Ranks(frozenset(best))
-    rest = [i for i in order if i not in best]
-    second = _tied(rest, summaries, texts)
+    rest = order[1:]
+    second = _tied(rest, alike)
     # Two rows: the second is the other one, which needs no mark.
     return Ranks(frozenset(best), frozenset(second if len(second) < len(rest) else ()))
 
 
-def _tied(order: list[int], summaries: Mapping[int, Summary], texts: Mapping[int, str]) -> set[int]:
-    """The first of `order`, and what cannot be told from it."""
-    if not order:
-        return set()
-    first = order[0]
-    return {i for i in order if i == first or _alike(i, first, summaries, texts)}
+def _tied(order: Sequence[int], alike: Callable[[int, int], bool]) -> list[int]:
+    """The first of `order`, and what follows it as long as it cannot be told from it."""
+    for place, i in enumerate(order):
+        if place and not alike(i, order[0]):
+            return list(order[:place])
+    return list(order)
 
 
-def _alike(i: int, j: int, summaries: Mapping[int, Summary], texts: Mapping[int, str]) -> bool:
-    if texts[i] == texts[j]:
-        return True
-    if _far_apart(summaries[i], summaries[j]):
-        return False
-    interval = welch_interval(summaries[i], summaries[j])
-    return interval is not None and not interval.excludes_zero
+def _likeness(
+    summaries: Mapping[int, Summary], texts: Mapping[int, str]
+) -> Callable[[int, int], bool]:
+    """Whether two rows cannot be told apart; without any spread, by what reads the same."""
+    noise = pooled_std(list(summaries.values()))
+    widest = 0.0 if noise is None else t_quantile(0.5 + LEVEL / 2, noise.freedom) * noise.std
 
+    def alike(i: int, j: int) -> bool:
+        a, b = summaries[i], summaries[j]
+        least = widest * math.sqrt(1 / a.n + 1 / b.n)
+        return texts[i] == texts[j] or (noise is not None and abs(a.mean - b.mean) <= least)
 
-def _far_apart(a: Summary, b: Summary) -> bool:
-    """Whether the difference is beyond the widest interval there is, of one degree of freedom.
-
-    Most rows of a large table are, and need no interval of their own.
-    """
-    if a.std is None or b.std is None:
-        return False
-    error = math.sqrt(a.std * a.std / a.n + b.std * b.std / b.n)
-    return abs(b.mean - a.mean) > _WIDEST * error
+    return alike

@@ -42,15 +42,29 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A standard deviation, and its degrees of freedom."""
+
+    std: float
+    freedom: int
+
+
 def summarize(values: Sequence[float]) -> Summary | None:
-    """Summary of one value a seed; None of none."""
+    """Summary of one value a seed; None of none.
+
+    Of values that are not finite, or too large to be squared, the deviation is not a number.
+    """
     if not values:
         return None
     first, n = values[0], len(values)
     if n == 1:
         return Summary(1, first, None)
-    mean = first + math.fsum([value - first for value in values]) / n  # exact if all are equal
-    variance = math.fsum([(value - mean) * (value - mean) for value in values]) / (n - 1)
+    try:
+        mean = first + math.fsum([value - first for value in values]) / n  # exact if all are equal
+        variance = math.fsum([(value - mean) * (value - mean) for value in values]) / (n - 1)
+    except (OverflowError, ValueError):  # beyond a float's range; inf - inf
+        return Summary(n, sum(values) / n, math.nan)
     return Summary(n, mean, math.sqrt(variance))
 
 
@@ -63,21 +77,16 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
     return Interval(summary.n, summary.mean, summary.mean - half, summary.mean + half)
 
 
-def welch_interval(a: Summary, b: Summary, *, level: float = LEVEL) -> Interval | None:
-    """Welch's interval of mean `b` - mean `a` of independent values; None if one has no spread.
-
-    Degrees of freedom are rounded down: never narrower than they allow. `n` is the smaller one.
-    """
-    if a.std is None or b.std is None:
+def pooled_std(summaries: Sequence[Summary]) -> Noise | None:
+    """The standard deviation within groups, over all that have one; None where none has."""
+    known = [
+        (s.n - 1, s.std) for s in summaries if s.std is not None and math.isfinite(s.std * s.std)
+    ]
+    freedom = sum(weight for weight, _ in known)
+    if not freedom:
         return None
-    parts = a.std * a.std / a.n, b.std * b.std / b.n  # not **, which raises instead of inf
-    variance, difference, n = sum(parts), b.mean - a.mean, min(a.n, b.n)
-    if not variance > 0:
-        return Interval(n, difference, difference, difference)
-    shares = [part / variance for part in parts] if math.isfinite(variance) else [1.0, 1.0]
-    freedom = math.floor((1 + 1e-12) / (shares[0] ** 2 / (a.n - 1) + shares[1] ** 2 / (b.n - 1)))
-    half = t_quantile(0.5 + level / 2, max(1, freedom)) * math.sqrt(variance)
-    return Interval(n, difference, difference - half, difference + half)
+    variance = math.fsum(weight * std * std for weight, std in known) / freedom
+    return Noise(math.sqrt(variance), freedom)
 
 
 @cache

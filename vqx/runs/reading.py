@@ -40,7 +40,9 @@ class Run:
     @property
     def is_silent(self) -> bool:
         """Whether it says that it is running, and nothing has been heard of it for too long."""
-        return self.note.startswith(_SILENT)
+        says = None if self.status is None else self.status.state
+        alive = self.state in (State.RUNNING, State.INTERRUPTED)
+        return says is State.RUNNING and alive and self.note.startswith(_SILENT)
 
 
 @dataclass(frozen=True, slots=True)
