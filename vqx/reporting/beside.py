@@ -1,5 +1,6 @@
 """Our rows named by the published rows that they repeat."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -81,8 +82,9 @@ def _labels(
             labels[i] = f"{name} {rest}".rstrip()
             if separate_seeds:
                 labels[i] += f" seed={seed_of(rows[i].runs[0])}"
+    counts = Counter(labels)
     return [
-        f"{label} ({row.runs[0].signature})" if label and labels.count(label) > 1 else label
+        f"{label} ({row.runs[0].signature})" if label and counts[label] > 1 else label
         for row, label in zip(rows, labels, strict=True)
     ]
 
