@@ -20,7 +20,8 @@ def test_each_size_says_what_a_run_more_adds() -> None:
 
 
 def test_what_is_wanted_is_of_ten_thousand_runs() -> None:
-    found = [_measured(1000, 9, 9), _measured(10_000, 5 / 9, 0.9 / 9, 499.6), _measured(10**5, 9, 9)]
+    small, wanted, large = (1000, 9, 9), (10_000, 5 / 9, 0.9 / 9, 499.6), (10**5, 9, 9)
+    found = [_measured(*each) for each in (small, wanted, large)]
     said = verdicts(found, Spent(0.2, 0.1, 10), Wanted())
     assert said == [
         "--help: 0.20 s, wanted under 0.5 s: met",

@@ -39,6 +39,14 @@ def test_a_line_a_run(runs: str) -> None:
     assert frame["psnr_stamp"].str.contains("per image").all()
 
 
+def test_numbers_are_numbers(runs: str) -> None:
+    frame = table(runs, "published=minvqvae")
+    numbers = frame.filter(regex="_(mean|std)$")
+    assert all(dtype.kind == "f" for dtype in numbers.dtypes)
+    assert numbers["rfid_mean"].isna().all() if "rfid_mean" in numbers else True
+    assert frame["psnr_mean"].mean() > 0
+
+
 def test_no_runs_is_an_error_and_other_names_are_none(tmp_path: Path) -> None:
     with pytest.raises(VqxError, match="no runs in"):
         table(f"runs={tmp_path}")

@@ -1,5 +1,6 @@
 """From options to tables."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,40 @@ def test_names_of_rows_with_published_ones_keep_what_they_repeat(
     assert found.lines[1] is None
     assert len(found.lines) == len(found.rows)
     assert state_text(found.lines[0]) == "done"
+
+
+def test_a_copy_under_another_name_is_no_second_seed(runs: Path) -> None:
+    original = next(runs.glob("ema*seed0*"))
+    shutil.copytree(original, runs / f"{original.name}-old")
+    for words in ((), ("seeds=separate",)):
+        report = build_report(asked(runs, *words))
+        assert sum(len(row.runs) for row in report.frame.rows) == 9
+        (note,) = [note.text for note in report.tables[0].notes if note.about == "left out"]
+        assert note == f"{original}-old: same configuration and seed as {original}"
+
+
+def test_of_two_copies_the_one_with_a_result_counts(runs: Path) -> None:
+    original = next(runs.glob("ema*seed0*"))
+    shutil.copytree(original, runs / f"{original.name}-old")
+    (original / "result.json").unlink()
+    (row,) = (row for row in build_report(asked(runs)).frame.rows if row.label == "ema")
+    assert len(row.results) == 3
+
+
+def test_a_place_that_is_not_there_is_an_error_among_others(runs: Path) -> None:
+    with pytest.raises(ConfigError, match="runs=/no/such: there is no such folder"):
+        build_report(asked(runs, "runs=/no/such"))
+
+
+def test_a_filter_may_name_several_values(runs: Path) -> None:
+    report = build_report(asked(runs, "quantizer=fsq,vq", "seed=0,2", "levels=[8,5,5,5]"))
+    assert [len(row.runs) for row in report.frame.rows] == [2]
+    assert labels(runs, "quantizer=fsq,vq") == ["fsq", "vq"]
+
+
+def test_a_pivot_by_seed_of_separate_runs(runs: Path) -> None:
+    table = build_report(asked(runs, "pivot=quantizer,seed", "seeds=separate")).tables[0]
+    assert table.header[1:] == ("0", "1", "2")
+    assert [cell.text for cell in table.rows[0]] == ["ema", "22.00", "22.10", "22.20"]
+    with pytest.raises(ConfigError, match="'seed' does not differ"):
+        build_report(asked(runs, "pivot=quantizer,seed"))

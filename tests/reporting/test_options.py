@@ -98,6 +98,19 @@ def test_a_table_file_that_is_not_there(tmp_path: Path) -> None:
         parse([f"table={tmp_path}/no.yaml"])
 
 
+def test_pictures_of_a_table_file_can_be_switched_off(tmp_path: Path) -> None:
+    path = tmp_path / "paper.yaml"
+    path.write_text("pictures: all\nx: codes\n")
+    assert parse([f"table={path}"]).pictures == {"pictures": "all", "x": "codes"}
+    assert parse([f"table={path}", "pictures=none"]).pictures == {}
+
+
+@pytest.mark.parametrize("word", ["html=", "out=", "name=", "where=", "sort="])
+def test_an_empty_value_names_nothing(word: str) -> None:
+    with pytest.raises(ConfigError, match=f"{word}: names nothing"):
+        parse([word])
+
+
 def test_layouts_exclude_each_other() -> None:
     for other in ("baseline=a", "published=swasun"):
         with pytest.raises(ConfigError, match="exclude each other"):

@@ -101,3 +101,5 @@ def test_a_folder_that_cannot_be(runs: Path) -> None:
         written(runs, Path(__file__) / "x")
     with pytest.raises(VqxError, match=r"cannot write in .*: give html="):
         written(runs, runs.parent, f"html={__file__}/x/y.html")
+    with pytest.raises(VqxError, match=r"html=.* is a folder: name a file in it"):
+        written(runs, runs.parent, f"html={runs}")

@@ -48,6 +48,8 @@ def names(runs: list[Run]) -> set[str]:
         ("quantizer.decay != 0.99 and seed == 0", "fsq0 vq0"),
         ("trainer.ema_decay == null and seed == 0", "fsq0 vq0 ema0"),
         ("data.name == 'photos' and model.name == 'conv' and seed == 2", "fsq2 vq2 ema2"),
+        ("bits > 2000 and bits_per_token < 10 and seed == 0", "fsq0 vq0 ema0"),
+        ("quantizer == 'fsq' and model == 'conv' and seed == 1", "fsq1"),
         ("seed in (0,) and trainer.betas == [0.9, 0.99]", "fsq0 vq0 ema0"),
     ],
 )

@@ -25,6 +25,8 @@ def table(*words: str, per: Literal["row", "run"] = "row") -> "pd.DataFrame":
     report = build_report(parse(words))
     lines = rows_of(report.frame, report.beside) if per == "row" else runs_of(report.frame)
     frame = pd.DataFrame(lines)
+    for name in frame.columns[frame.columns.str.endswith(("_mean", "_std"))]:
+        frame[name] = frame[name].astype(float)  # what others printed is text, as they wrote it
     if per == "row":
         frame = _in_order(frame, [line.label for line in report.tables[0].lines if line])
     main = report.tables[0]

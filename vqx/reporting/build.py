@@ -1,7 +1,9 @@
 """From options to tables: runs are found, grouped, named, and set beside each other."""
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vqx.errors import ConfigError, VqxError
 from vqx.guard import nearest
@@ -48,11 +50,15 @@ def build_report(options: Options, *, hover: bool = False) -> Report:
     frame, beside = build_frame(runs, separate_seeds=separate, in_order=in_order), None
     if published:
         frame, beside = name_by_published(frame, published, separate_seeds=separate)
+    copies = [
+        Note("left out", f"{copy.folder.path}: same configuration and seed as {kept.folder.path}")
+        for copy, kept in frame.copies
+    ]
     frame, left_out = _chosen(_renamed(frame, options.names), options.rows)
     if beside is not None:
         repeats = {options.names.get(label, label): of for label, of in beside.repeats.items()}
         beside = replace(beside, repeats=repeats)
-    tables = _tables(frame, options, beside, [*notes, *left_out], hover=hover)
+    tables = _tables(frame, options, beside, [*notes, *copies, *left_out], hover=hover)
     return Report(options, frame, tables, beside, tuple(skipped))
 
 
@@ -65,6 +71,9 @@ def find_runs(options: Options) -> tuple[list[Run], list[Note], list[Skipped]]:
         runs, notes = sweep_runs(options.sweep)
         return (*_where(runs, notes, options), [])
     places = options.runs or (str(results() / "runs"),)
+    nowhere = [place for place in places if not glob.glob(str(Path(place).expanduser()))]
+    if nowhere and len(places) > 1:
+        raise ConfigError(f"runs={nowhere[0]}: there is no such folder, nor a pattern that fits")
     found, skipped = read_runs(places)
     where = ", ".join(places)
     if not found:

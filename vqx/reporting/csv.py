@@ -73,8 +73,8 @@ def _folded(column: Column, row: Row) -> dict[str, Any]:
     summary = summary_of(column, row)
     mean, std, n = (f"{column.key}_{what}" for what in ("mean", "std", "n"))
     if summary is None:
-        return {mean: "", std: "", n: 0}
-    return {mean: summary.mean, std: "" if summary.std is None else summary.std, n: summary.n}
+        return {mean: None, std: None, n: 0}
+    return {mean: summary.mean, std: summary.std, n: summary.n}
 
 
 def _truth(value: bool | None) -> str:

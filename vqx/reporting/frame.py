@@ -46,13 +46,15 @@ class Frame:
     """Rows in natural order of their labels; `heading` says what the labels are values of.
 
     `unsaid`: what holds for every row whose label does not say otherwise. `common`: what all rows
-    share of their quantizers' knobs, where it is not what conf/ says.
+    share of their quantizers' knobs, where it is not what conf/ says. `copies`: runs left out as
+    the same configuration and seed as another, each with that one.
     """
 
     heading: str
     rows: tuple[Row, ...]
     unsaid: dict[str, str]
     common: dict[str, str] = field(default_factory=dict)
+    copies: tuple[tuple[Run, Run], ...] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -107,10 +109,12 @@ def build_frame(
     keys = {each: _identity(each.flat, but=fixed) for each in distinct}
     groups: dict[str, list[int]] = {}
     for index, (run, flat) in enumerate(zip(runs, found, strict=True)):
-        key = f"{keys[flat]} {run.signature}" if separate_seeds else keys[flat]
+        key = f"{keys[flat]} {seed_of(run)}" if separate_seeds else keys[flat]
         groups.setdefault(key, []).append(index)
     rows = []
-    for members in groups.values():
+    copies: list[tuple[Run, Run]] = []
+    for group in groups.values():
+        members = _once(group, runs, copies)
         first = members[0]
         label = names.labels[places[found[first]]]
         if separate_seeds:
@@ -121,7 +125,23 @@ def build_frame(
     ordered = _distinct(rows)
     if not in_order:
         ordered.sort(key=lambda row: natural(row.label))
-    return Frame(names.heading, tuple(ordered), names.unsaid, names.common)
+    return Frame(names.heading, tuple(ordered), names.unsaid, names.common, tuple(copies))
+
+
+def _once(group: Sequence[int], runs: Sequence[Run], copies: list[tuple[Run, Run]]) -> list[int]:
+    """A run of each seed, one with a result if there is one; the others are noted as `copies`.
+
+    They differ in nothing that can change a number: counted twice, a seed would pass for two.
+    """
+    kept: dict[int | None, int] = {}
+    for index in group:
+        seed = seed_of(runs[index])
+        other = kept.setdefault(seed, index)
+        if other != index:
+            better = runs[index].result is not None and runs[other].result is None
+            kept[seed], left = (index, other) if better else (other, index)
+            copies.append((runs[left], runs[kept[seed]]))
+    return list(kept.values())
 
 
 def _identity(flat: Flat, *, but: Container[str]) -> str:

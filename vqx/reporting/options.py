@@ -97,6 +97,10 @@ def _selecting(options: Options, words: Sequence[str]) -> Options:
 
 def _with(options: Options, key: str, value: Any) -> Options:
     """`options` with one of `KEYS` set to a text, or to a list of texts."""
+    if value == "" and key not in ("published", "runs", "columns", "rows", "formats"):
+        raise ConfigError(f"{key}=: names nothing")
+    if key == "pictures" and value in ("none", "[]", []):
+        return replace(options, pictures={})
     if key in PICTURE_KEYS:
         text = value if isinstance(value, str) else f"[{','.join(map(str, value))}]"
         return replace(options, pictures={**options.pictures, key: text})

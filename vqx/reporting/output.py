@@ -39,6 +39,8 @@ def write_report(report: Report, words: Sequence[str]) -> tuple[list[Path], list
     if options.html is not None or "html" in formats_of(options):
         path = options.html or options.out / f"{options.name}.html"
         _make_folder(path.parent, "html")
+        if path.is_dir():
+            raise VqxError(f"html={path} is a folder: name a file in it")
         write_text_atomic(path, _page(report, command_of(words)))
         paths.append(path)
     return paths, notes

@@ -1,9 +1,9 @@
 """Metrics of single images, as an evaluation leaves them in per_image.npz."""
 
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vqx.runs.arrays import read_arrays
 from vqx.runs.reading import Run
 
 if TYPE_CHECKING:
@@ -25,16 +25,12 @@ class PerImage:
 
 def read_per_image(run: Run) -> PerImage | str:
     """The metrics of a run's single images, or why there are none."""
-    import numpy as np
-
-    try:
-        with np.load(run.folder.per_image, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        return "no per_image.npz"
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        return f"per_image.npz is damaged ({error})"
+    arrays = read_arrays(run.folder.per_image)
+    if isinstance(arrays, str):
+        return arrays
     digest = arrays.pop("images", None)
-    if digest is None or digest.ndim or len({array.shape for array in arrays.values()}) != 1:
+    numbers = [array for array in arrays.values() if array.dtype.kind == "f" and array.ndim == 1]
+    sizes = {array.shape for array in arrays.values()}
+    if digest is None or digest.ndim or len(sizes) != 1 or len(numbers) < len(arrays):
         return "per_image.npz is damaged (not one value an image)"
-    return PerImage(str(digest), arrays)
+    return PerImage(str(digest), arrays)  # type: ignore[arg-type]

@@ -8,9 +8,11 @@ from vqx.guard import nearest
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.column_cells import Spread, cells_of, reading_notes
 from vqx.reporting.columns import ABSENT, Column
-from vqx.reporting.frame import Frame, Row, natural
+from vqx.reporting.frame import Frame, Row, natural, seed_of
 from vqx.reporting.notes import Note, caption, notes_of
 from vqx.reporting.stamps import stamps_of
+
+_SEED = "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def pivot(
 
 def _check(key: str, frame: Frame) -> None:
     known = list(dict.fromkeys(name for row in frame.rows for name in row.varying))
+    if all(len(row.runs) == 1 for row in frame.rows):
+        known.append(_SEED)
     if key not in known:
         raise ConfigError(
             f"pivot: '{key}' does not differ between these rows{nearest(key, known)}; what does: "
@@ -68,6 +72,8 @@ def _check(key: str, frame: Frame) -> None:
 
 
 def _value(row: Row, key: str) -> str:
+    if key == _SEED and _SEED not in row.varying:
+        return str(seed_of(row.runs[0]))  # checked: each row is one run
     return row.varying.get(key, ABSENT)
 
 

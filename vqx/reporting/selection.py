@@ -1,12 +1,14 @@
 """Which runs are meant: by what their configurations say, as it is typed on the command line."""
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from vqx.errors import ConfigError
 from vqx.guard import nearest
-from vqx.reporting.frame import flatten, seed_of
-from vqx.reporting.naming import Target, choice_name, value_text
+from vqx.reporting.flattening import Flattened, Flattener
+from vqx.reporting.frame import seed_of
+from vqx.reporting.naming import Flat, Target, choice_name, value_text
 from vqx.runs.reading import Run
 
 
@@ -19,7 +21,7 @@ def select(
     """
     if not filters:
         return list(runs)
-    texts = [_texts(run) for run in runs]
+    texts = _texts_of(runs)
     known = {key for found in texts for key in found}
     for key in filters:
         if key not in known:
@@ -36,18 +38,33 @@ def select(
 
 
 def _fits(key: str, text: str | None, wanted: str) -> bool:
-    """Whether a run's text is the one wanted; of `row`, a pattern is enough."""
-    return text == wanted or (key == "row" and text is not None and fnmatchcase(text, wanted))
+    """Whether a run's text is the one wanted, or one of several; of `row`, a pattern is enough."""
+    if text is None:
+        return False
+    named = text == wanted or text in wanted.split(",")
+    return named or (key == "row" and fnmatchcase(text, wanted))
 
 
-def _texts(run: Run) -> dict[str, str]:
-    flat = flatten(run.config)
-    texts = {
+def _texts_of(runs: Sequence[Run]) -> list[Mapping[str, str]]:
+    """What each run has at the keys of its configuration; equal configurations are read once."""
+    flattener = Flattener()
+    known: dict[Flattened, dict[str, str]] = {}
+    found: list[Mapping[str, str]] = []
+    for run in runs:
+        flattened = flattener.of(run.config)
+        texts = known.get(flattened)
+        if texts is None:
+            texts = known[flattened] = _texts(flattened.flat)
+        row = {"row": str(run.config["row"])} if run.config.get("row") else {}
+        found.append(ChainMap({"seed": str(seed_of(run)), **row}, texts))
+    return found
+
+
+def _texts(flat: Flat) -> dict[str, str]:
+    return {
         key: choice_name(key, flat) if isinstance(value, Target) else value_text(value)
         for key, value in flat.items()
     }
-    row = {"row": str(run.config["row"])} if run.config.get("row") else {}
-    return {**texts, "seed": str(seed_of(run)), **row}
 
 
 def items(value: str) -> tuple[str, ...]:

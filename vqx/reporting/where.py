@@ -10,9 +10,11 @@ from typing import Any
 
 from vqx.errors import ConfigError
 from vqx.guard import nearest
-from vqx.reporting.frame import flatten, state_word
+from vqx.reporting.columns import COLUMNS, number_at
+from vqx.reporting.flattening import Flattened, Flattener
+from vqx.reporting.frame import state_word
 from vqx.reporting.labels import name_runs
-from vqx.reporting.naming import Flat, Target, choice_name, flat_nodes
+from vqx.reporting.naming import Target, choice_name, flat_nodes
 from vqx.runs.reading import Run
 
 _Values = Callable[[str], Any]
@@ -40,54 +42,93 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+_COLUMNS = {column.key: column for column in COLUMNS}
 
 
 def matching(runs: Sequence[Run], condition: str) -> list[Run]:
     """The runs for which `condition` holds.
 
     Names are dotted keys of the configuration, `GROUP.name` for what a group is called in tables,
-    `state`, and final metrics (`psnr`). A comparison with a key that a run lacks is false, but for
-    != and `not in`. Raises ConfigError for what is no such condition, or a key that no run has.
+    `state`, and columns of tables (`psnr`, `bits`), in the units of result.json. A comparison with
+    a name that a run lacks is false, but for != and `not in`. Raises ConfigError for what is no
+    such condition, or a name that no run has.
     """
     test, names = compiled(condition)
-    values = [_values(run) for run in runs]
-    known = {key for found in values for key in found}
+    looked_up = _Lookup()
+    values = [{name: looked_up.value(run, name) for name in names} for run in runs]
     for name in names:
-        if name not in known:
+        if name not in _COLUMNS and all(found[name] is _ABSENT for found in values):
+            known = looked_up.known(runs)
             raise ConfigError(
                 f"where={condition}: no run has '{name}'{nearest(name, known)}; it may be a key of "
-                "the configuration, GROUP.name, state, or a metric"
+                "the configuration, GROUP.name, state, or a column"
             )
     return [run for run, found in zip(runs, values, strict=True) if _holds(test, found, condition)]
 
 
 def _holds(test: _Test, values: Mapping[str, Any], condition: str) -> bool:
     try:
-        return bool(test(lambda name: values.get(name, _ABSENT)))
+        return bool(test(values.__getitem__))
     except TypeError as error:
         raise ConfigError(f"where={condition}: {error}") from error
 
 
-def _values(run: Run) -> dict[str, Any]:
-    """Everything that a condition may name."""
-    flat = flatten(run.config)
-    values = {k: v for k, v in flat_nodes(run.config).items() if not isinstance(v, Target)}
-    groups = [key for key, node in flat.items() if isinstance(node, Target) and "." not in key]
-    named = {f"{group}.name": choice_name(group, flat) for group in groups}
-    if "quantizer" in flat:
-        named["quantizer.name"] = _family(flat)
-    metrics = (run.result or {}).get("metrics")
-    measured = {
-        key: entry.get("value")
-        for key, entry in (metrics.items() if isinstance(metrics, Mapping) else ())
-        if isinstance(entry, Mapping)
-    }
-    return {**measured, **named, **values, "state": state_word(run)}
+class _Lookup:
+    """What runs have at a name; what equal configurations are called is found once."""
+
+    def __init__(self) -> None:
+        self._flattener = Flattener()
+        self._called: dict[tuple[Flattened, str], Any] = {}
+
+    def value(self, run: Run, name: str) -> Any:
+        """The value at `name`; a group is what tables call it. `_ABSENT` where there is none."""
+        if name == "state":
+            return state_word(run)
+        found = _at(run.config, name)
+        if found is not _ABSENT and not isinstance(found, Mapping):
+            return found
+        group = name if isinstance(found, Mapping) else name.removesuffix(".name")
+        if isinstance(run.config.get(group), Mapping):
+            return self._name(run, group)
+        return _measured(run, name)
+
+    def _name(self, run: Run, group: str) -> Any:
+        flattened = self._flattener.of(run.config)
+        key = (flattened, group)
+        if key not in self._called:
+            self._called[key] = _group_name(flattened, group)
+        return self._called[key]
+
+    def known(self, runs: Sequence[Run]) -> set[str]:
+        """Every name that some run has."""
+        keys = {key for run in runs for key in flat_nodes(run.config)}
+        groups = {f"{key}.name" for key in keys if "." not in key}
+        measured = {key for run in runs for key in ((run.result or {}).get("metrics") or {})}
+        return keys | groups | measured | _COLUMNS.keys() | {"state"}
 
 
-def _family(flat: Flat) -> str:
-    """What a table calls the quantizer of a run."""
-    return name_runs([flat]).labels[0]
+def _group_name(flattened: Flattened, group: str) -> Any:
+    if group == "quantizer":  # of the family that tables call it by
+        return name_runs([flattened.knobs]).labels[0]
+    if isinstance(flattened.flat.get(group), Target):
+        return choice_name(group, flattened.flat)
+    return _ABSENT
+
+
+def _at(node: Any, name: str) -> Any:
+    for key in name.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return _ABSENT
+        node = node[key]
+    return node
+
+
+def _measured(run: Run, name: str) -> Any:
+    """A column's number, or a metric that is no usual column."""
+    column = _COLUMNS.get(name)
+    place = ("metrics", name, "value")
+    value = number_at(place, run.result) if column is None else column.value(run.result)
+    return _ABSENT if value is None else value
 
 
 def compiled(condition: str) -> tuple[_Test, list[str]]:

@@ -137,7 +137,7 @@ class Trainer:
         state.window.add(values, step=step, watched=watched)
         state.step = step + 1
         self._check_finite(at_once=False)
-        state.chronometer.step(settings.batch_size)
+        state.chronometer.step(settings.batch_size, devices=self.world.size)
         self.bar.advance()
 
     def _check_finite(self, *, at_once: bool) -> None:

@@ -17,10 +17,14 @@ _REDRAW_SECONDS = 0.1
 
 
 class Chronometer:
-    """Seconds of training, evaluation excluded, over all the sessions of a run."""
+    """Seconds of training, evaluation excluded, over all the sessions of a run.
+
+    `device_seconds`: the same of each device, summed; a run may go on with another number of them.
+    """
 
     def __init__(self) -> None:
         self.train_seconds = 0.0
+        self.device_seconds = 0.0
         self.evaluate_seconds: float | None = None
         self._timed_seconds = 0.0
         self._timed_images = 0
@@ -32,12 +36,13 @@ class Chronometer:
         """Begin timing: at the first step, and after anything that is not training."""
         self._last = time.perf_counter()
 
-    def step(self, images: int) -> None:
-        """One optimizer step over `images` global images has been issued."""
+    def step(self, images: int, *, devices: int = 1) -> None:
+        """One optimizer step over `images` global images has been issued to all devices."""
         now = time.perf_counter()
         seconds = now - (self._last if self._last is not None else now)
         self._last = now
         self.train_seconds += seconds
+        self.device_seconds += seconds * devices
         self._steps_seen += 1
         if self._steps_seen > _WARM_UP_STEPS:
             self._recent.append(seconds)
@@ -60,6 +65,7 @@ class Chronometer:
         """Times so far, for the checkpoint."""
         return {
             "train_seconds": self.train_seconds,
+            "device_seconds": self.device_seconds,
             "evaluate_seconds": self.evaluate_seconds,
             "timed_seconds": self._timed_seconds,
             "timed_images": self._timed_images,
@@ -68,6 +74,8 @@ class Chronometer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`'s result."""
         self.train_seconds = state["train_seconds"]
+        # A checkpoint of an older version does not know on how many devices they were.
+        self.device_seconds = state.get("device_seconds", self.train_seconds)
         self.evaluate_seconds = state["evaluate_seconds"]
         self._timed_seconds = state["timed_seconds"]
         self._timed_images = state["timed_images"]

@@ -111,6 +111,7 @@ def cost_of(
         "steps": state.step,
         "images_seen": state.step * batch_size,
         "train_seconds": state.chronometer.train_seconds,
+        "device_hours": state.chronometer.device_seconds / 3600,
         "images_per_second": state.chronometer.images_per_second,
         "evaluate_seconds": evaluate_seconds,
         "peak_memory_bytes": peak_memory_bytes,

@@ -58,12 +58,12 @@ def test_damage_is_said(tmp_path: Path, arrays: dict[str, Any]) -> None:
 def test_no_npz_is_said(tmp_path: Path, content: bytes) -> None:
     folder = write_run(tmp_path, config_of())
     (folder / "codebook.npz").write_bytes(content)
-    assert "cannot be read" in str(read_codebook(frame_of(tmp_path).runs[0]))
+    assert "is damaged (" in str(read_codebook(frame_of(tmp_path).runs[0]))
 
 
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
     found = read(tmp_path, counts=np.array([[{}]], dtype=object))
-    assert "cannot be read" in str(found)
+    assert "is damaged (" in str(found)
 
 
 def test_rows_keep_their_place_and_their_readable_seeds(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 Axes: Q codebooks, K codes, E entries that were kept, D latent width.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from vqx.reporting.frame import Row
 from vqx.reporting.pictures.numbers import states
 from vqx.reporting.pictures.picture import Omission, run_omissions
+from vqx.runs.arrays import read_arrays
 from vqx.runs.reading import Run
 
 FILE = "codebook.npz"
@@ -66,11 +66,9 @@ def read_codebook(run: Run) -> Codebook | str:
     if not path.exists():
         why = "a run of an older version" if run.result else states([run])
         return f"no {FILE} ({why})"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {k: file[k] for k in ("counts", "entries", "codes") if k in file}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        return f"{FILE} cannot be read ({type(error).__name__})"
+    arrays = read_arrays(path)
+    if isinstance(arrays, str):
+        return arrays
     counts, entries, codes = (arrays.get(key) for key in ("counts", "entries", "codes"))
     if fault := _fault(counts, entries, codes):
         return f"{FILE} is damaged ({fault})"
