@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.runs.synthetic import config_of, write_run
 from vqx.runs.status import State
-from vqx.training.wandb_logger import WandbLogger
+from vqx.tracking.wandb_logger import WandbLogger
 
 ENDS = {State.DONE: 0, State.COLLAPSED: 0, State.FAILED: 1, State.DIVERGED: 1}
 

@@ -12,7 +12,7 @@ from tests.commands import TINY, lines_of, only_run, result_of, run, start, stat
 from tests.recorded import services_of
 from tests.runs.synthetic import config_of, write_run
 from tests.wandb_server import wandb_server
-from vqx.training.wandb_logger import summary_of
+from vqx.tracking.wandb_logger import summary_of
 
 RECORDED = (*TINY, "logger=wandb", "trainer.device=cpu", "trainer.steps=30")
 OFTEN = ("trainer.checkpoint_every=1", "trainer.evaluate_every=7", "trainer.log_every=1")

@@ -12,7 +12,7 @@ from vqx.reporting.wandb_recordings import has_begun, recordings
 from vqx.reporting.wandb_sync import sync
 from vqx.runs.reading import Run, read_run
 from vqx.runs.status import State
-from vqx.training.wandb_logger import UNSENT, summary_of
+from vqx.tracking.wandb_logger import UNSENT, summary_of
 
 pytest.importorskip("wandb", reason="pip install 'vqx[wandb]'")
 
@@ -161,7 +161,7 @@ def test_without_login_or_network_nothing_is_tried(tmp_path, monkeypatch):
     with pytest.raises(VqxError, match=r"none of 1 run pushed: there is no login: run `wandb lo"):
         sync(runs_in(folder), show=print)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setattr("vqx.training.wandb_server.server_url", lambda: "http://127.0.0.1:9")
+    monkeypatch.setattr("vqx.tracking.wandb_server.server_url", lambda: "http://127.0.0.1:9")
     with pytest.raises(VqxError, match=r"http://127.0.0.1:9 cannot be reached"):
         sync(runs_in(folder), show=print)
 

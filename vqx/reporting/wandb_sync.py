@@ -21,8 +21,8 @@ from vqx.runs.files import read_lines
 from vqx.runs.folder import read_json
 from vqx.runs.reading import Run
 from vqx.runs.status import State
-from vqx.training.wandb_logger import UNSENT, WandbLogger
-from vqx.training.wandb_server import check_installed, server_fault, server_url
+from vqx.tracking.wandb_logger import UNSENT, WandbLogger
+from vqx.tracking.wandb_server import check_installed, server_fault, server_url
 
 ENDED = (State.DONE, State.COLLAPSED, State.DIVERGED, State.FAILED)
 _PUSH_SECONDS = 600.0

@@ -24,7 +24,7 @@ from vqx.runs.folder import read_json
 # Parts of vqx that plan, start, compare and show runs: no number depends on them.
 _AROUND_RUNS = frozenset(
     (
-        *("benchmarks", "reporting", "seeing", "sweeps", "watching"),
+        *("benchmarks", "reporting", "seeing", "sweeps", "tracking", "watching"),
         *("bench.py", "cli.py", "evaluate.py", "export.py", "guard.py", "prepare.py"),
         *("report.py", "rows.py", "running.py", "status.py", "train.py"),
     )

@@ -14,9 +14,7 @@ from torch import Tensor
 
 from vqx.quantizers import Quantizer
 from vqx.quantizers.entries import codebook_entries
-from vqx.runs.files import atomic_file
-from vqx.seeing.principal_axes import LARGEST_DRAWN, Moments, PrincipalAxes
-from vqx.seeing.scatter import (
+from vqx.reporting.pictures.scatter import (
     FEWEST_UMAP,
     LARGEST_UMAP,
     find_umap,
@@ -24,6 +22,8 @@ from vqx.seeing.scatter import (
     umap_neighbours,
     umap_places,
 )
+from vqx.runs.files import atomic_file
+from vqx.seeing.principal_axes import LARGEST_DRAWN, Moments, PrincipalAxes
 
 UMAP_MISSING = "embeddings.png is of PCA alone: pip install umap-learn puts UMAP beside it"
 _CODEBOOKS = 4

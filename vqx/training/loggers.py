@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vqx.runs.status import State
-from vqx.training.wandb_logger import WandbLogger
+from vqx.tracking.wandb_logger import WandbLogger
 
 __all__ = ["Logger", "NoLogger", "WandbLogger"]
 

@@ -12,14 +12,14 @@ from vqx.reporting.pictures.codebook_file import RowCodebooks, codebooks_of
 from vqx.reporting.pictures.lettering import log_axis, number, short_labels
 from vqx.reporting.pictures.picture import Picture, nothing, omission_notes
 from vqx.reporting.pictures.principal import principal_plane
-from vqx.reporting.pictures.style import look, new_figure
-from vqx.seeing.scatter import (
+from vqx.reporting.pictures.scatter import (
     FEWEST_UMAP,
     LARGEST_UMAP,
     find_umap,
     scatter_codes,
     umap_places,
 )
+from vqx.reporting.pictures.style import look, new_figure
 
 NAME = "embeddings"
 UMAP_MISSING = "PCA alone: pip install umap-learn puts UMAP beside it"

@@ -7,7 +7,13 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from vqx.seeing.scatter import UNUSED, find_umap, scatter_codes, umap_neighbours, umap_places
+from vqx.reporting.pictures.scatter import (
+    UNUSED,
+    find_umap,
+    scatter_codes,
+    umap_neighbours,
+    umap_places,
+)
 
 PLACES = np.arange(8.0).reshape(4, 2)
 

@@ -14,8 +14,8 @@ from tests.wandb_server import wandb_server
 from vqx.errors import ConfigError, VqxError
 from vqx.reporting.wandb_recordings import Recording, recordings, records_of
 from vqx.runs.status import State
-from vqx.training import wandb_logger
-from vqx.training.wandb_logger import WandbLogger, summary_of
+from vqx.tracking import wandb_logger
+from vqx.tracking.wandb_logger import WandbLogger, summary_of
 
 pytest.importorskip("wandb", reason="pip install 'vqx[wandb]'")
 

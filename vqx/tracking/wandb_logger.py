@@ -18,7 +18,7 @@ from vqx.errors import ConfigError, VqxError
 from vqx.runs.files import read_lines, write_json_atomic
 from vqx.runs.folder import RunFolder
 from vqx.runs.status import State, first_line
-from vqx.training.wandb_server import check_installed, server_fault
+from vqx.tracking.wandb_server import check_installed, server_fault
 
 _FINISH_SECONDS, _HURRIED_SECONDS = 300.0, 30.0  # the latter after a signal that asks to stop
 _TEARDOWN_SECONDS = 5.0

@@ -8,7 +8,7 @@ import pytest
 from tests.recorded import without_login
 from tests.wandb_server import KEY
 from vqx.errors import ConfigError
-from vqx.training.wandb_server import check_installed, server_fault, server_url
+from vqx.tracking.wandb_server import check_installed, server_fault, server_url
 
 pytest.importorskip("wandb", reason="pip install 'vqx[wandb]'")
 
@@ -23,7 +23,7 @@ def listening(monkeypatch):
     """A port of this machine that takes connections, as wandb's server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setattr("vqx.training.wandb_server.server_url", lambda: url)
+        monkeypatch.setattr("vqx.tracking.wandb_server.server_url", lambda: url)
         yield server
 
 
@@ -58,7 +58,7 @@ def test_nobody_listens(listening, monkeypatch):
 def test_the_usual_port(monkeypatch, url, port):
     asked = []
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr("vqx.training.wandb_server.server_url", lambda: url)
+    monkeypatch.setattr("vqx.tracking.wandb_server.server_url", lambda: url)
 
     def connect(address, timeout):
         asked.append(address)

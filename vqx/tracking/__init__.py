@@ -1,0 +1,1 @@
+"""Services that follow runs from outside, and what they need to know of them."""
