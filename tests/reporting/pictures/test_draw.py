@@ -65,5 +65,5 @@ def test_a_picture_asked_for_by_name_must_be_there(tmp_path: Path) -> None:
     frame = frame_of(tmp_path / "runs")
     with pytest.raises(ConfigError, match="picture images: nothing to draw"):
         draw(frame, None, PictureOptions(pictures=("images",)), out=tmp_path, name="x")
-    with pytest.raises(ConfigError, match="no column 'psmr' to draw"):
+    with pytest.raises(ConfigError, match="no column 'psmr'"):
         draw(frame, None, PictureOptions(y="psmr"), out=tmp_path, name="x")

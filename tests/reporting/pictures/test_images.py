@@ -13,7 +13,7 @@ from tests.reporting.pictures.made_up import configs, frame_of, pictures, write_
 from tests.runs.synthetic import write_run
 from vqx.reporting.frame import Frame
 from vqx.reporting.pictures.images import AMPLIFIED, images_picture
-from vqx.reporting.pictures.numbers import find_column
+from vqx.reporting.pictures.numbers import column_called
 from vqx.reporting.pictures.picture import NothingToDraw, Picture
 from vqx.reporting.pictures.style import look
 from vqx.training.pictures import AMPLIFIED as OF_RUNS
@@ -50,7 +50,7 @@ def test_each_pixel_is_a_whole_square_of_the_file(tmp_path: Path, width: str, si
 
 
 def test_input_first_then_rows_with_their_number(frame: Frame) -> None:
-    psnr = find_column("psnr", frame.rows)
+    psnr = column_called("psnr", frame.rows)
     picture = images_picture(frame.rows, metric=psnr, indices=(1, 4))
     run = frame.rows[0].runs[0]
     assert texts(picture)[:3] == ["input", frame.rows[0].label, f"{psnr.value(run.result):.2f} dB"]
@@ -63,7 +63,7 @@ def test_input_first_then_rows_with_their_number(frame: Frame) -> None:
 @pytest.mark.parametrize("width", ["full", "column"])
 def test_long_labels_end_before_the_images(frame: Frame, width: str) -> None:
     rows = [replace(row, label=label) for row, label in zip(frame.rows, LONG, strict=False)]
-    figure = images_picture(rows, metric=find_column("psnr", rows), width=width).figure
+    figure = images_picture(rows, metric=column_called("psnr", rows), width=width).figure
     figure.draw_without_rendering()
     left = min(axes.get_window_extent().x0 for axes in figure.axes)
     boxes = [text.get_window_extent() for text in figure.texts]

@@ -8,24 +8,9 @@ import pytest
 from vqx.errors import ConfigError
 from vqx.reporting.columns import columns_of
 from vqx.reporting.frame import Frame
-from vqx.reporting.pictures.numbers import Pair, direction, find_column, lack, pair_of
+from vqx.reporting.pictures.numbers import Pair, column_called, lack, pair_of
 
 BY_KEY = {column.key: column for column in columns_of([])}
-
-
-@pytest.mark.parametrize(
-    ("key", "better"),
-    [
-        ("psnr", "higher"),
-        ("lpips", "lower"),
-        ("bits", "lower"),
-        ("code_entropy", "lower"),
-        ("parameters", "lower"),
-        ("images_per_second", "higher"),
-    ],
-)
-def test_directions_of_metrics_and_costs(key: str, better: str) -> None:
-    assert direction(BY_KEY[key]) == better
 
 
 def test_a_pair_is_over_the_runs_that_have_both(frame: Frame) -> None:
@@ -52,6 +37,6 @@ def test_what_is_not_there_is_said(frame: Frame) -> None:
 
 
 def test_an_unknown_column_is_suggested(frame: Frame) -> None:
-    assert find_column("PSNR", frame.rows).key == "psnr"
+    assert column_called("PSNR", frame.rows).key == "psnr"
     with pytest.raises(ConfigError, match="did you mean 'psnr'"):
-        find_column("psnrr", frame.rows)
+        column_called("psnrr", frame.rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 from vqx.reporting.cells import Cell, Table
 from vqx.reporting.columns import ABSENT, Column, columns_of
+from vqx.reporting.directions import direction
 from vqx.reporting.frame import Frame
 
 _POWER = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
@@ -99,6 +100,8 @@ def _column(key: str, header: str, known: Mapping[str, Column]) -> dict[str, Any
     found: dict[str, Any] = {"key": key, "title": header}
     if better := (column.better if column else arrow):
         found["better"] = better
+    if trade := (direction(column) if column else arrow):
+        found["trade"] = trade
     return found
 
 

@@ -1,7 +1,6 @@
 // Any two columns against each other: points to click, and the front that no row beats.
 
 const tradeoff = { x: null, y: null, logX: false, logY: false, width: 600 };
-const LOW_IS_BETTER = /^(codes|codebooks|parameters|.*_parameters|bits.*|code_entropy|flops.*|time|.*hours|.*memory.*|steps|.*seconds)$/;
 
 const numeric = () =>
   main.columns
@@ -10,12 +9,8 @@ const numeric = () =>
 
 const distinct = (index) => new Set(main.rows.map((line) => line.cells[index].number).filter((n) => n !== undefined)).size;
 
-/** Higher or lower; what costs is better when there is less of it. */
-function better(column) {
-  if (column.better) return column.better;
-  if (/images.*(second|\/s)|throughput/.test(column.key)) return "higher";
-  return LOW_IS_BETTER.test(column.key) ? "lower" : null;
-}
+/** Higher or lower, null where neither is better; what costs is better when there is less of it. */
+const better = (column) => column.trade ?? null;
 
 function startTradeoff() {
   const columns = numeric();
@@ -79,7 +74,7 @@ function drawTradeoff() {
   const name = (column) => `${column.title}${better(column) && !column.better ? ` (${better(column)} is better)` : ""}`;
   const frame = plotFrame(host, { width, height, x: xs, y: ys, xName: name(x), yName: name(y), label: `${y.title} against ${x.title}` });
   const front = frontOf(points, x, y);
-  drawFront(frame.root, front, xs, ys);
+  drawFront(frame.root, front, { xs, ys, lowIsBetter: better(x) === "lower" });
   const marks = drawPoints(frame.root, points, { x, y, xs, ys, front });
   pointing(frame, marks);
   drawLabels(frame, marks, front);
@@ -90,8 +85,9 @@ function drawTradeoff() {
   byId("tradeoff-hint").textContent = `${said}Click a point, or reach it with Tab and arrows and press Enter, for its row. What the filter leaves out of the table is left out here.`;
 }
 
-function drawFront(root, front, xs, ys) {
-  const line = d3.line((p) => xs(p.x.number), (p) => ys(p.y.number));
+/** Steps: between two rows no row is better than the one at hand. */
+function drawFront(root, front, { xs, ys, lowIsBetter }) {
+  const line = d3.line((p) => xs(p.x.number), (p) => ys(p.y.number)).curve(lowIsBetter ? d3.curveStepAfter : d3.curveStepBefore);
   root.append("path").attr("class", "front").attr("d", line(front));
 }
 

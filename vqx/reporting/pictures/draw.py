@@ -11,7 +11,7 @@ from vqx.reporting.pictures.embeddings import embeddings_picture
 from vqx.reporting.pictures.heatmap import heatmap_picture
 from vqx.reporting.pictures.histogram import histogram_picture
 from vqx.reporting.pictures.images import images_picture
-from vqx.reporting.pictures.numbers import find_column
+from vqx.reporting.pictures.numbers import column_called
 from vqx.reporting.pictures.options import PictureOptions
 from vqx.reporting.pictures.pareto import pareto_picture
 from vqx.reporting.pictures.picture import NothingToDraw, Picture, save
@@ -81,7 +81,7 @@ def _merged(notes: Sequence[Note]) -> tuple[Note, ...]:
 def _pareto(
     rows: Sequence[Row], options: PictureOptions, published: Sequence[Published]
 ) -> Picture:
-    x, y = (find_column(key, rows, published) for key in (options.x, options.y))
+    x, y = (column_called(key, rows, published) for key in (options.x, options.y))
     return pareto_picture(rows, x=x, y=y, published=published, width=options.width)
 
 
@@ -102,7 +102,7 @@ def _images(rows: Sequence[Row], options: PictureOptions, _: Sequence[Published]
         rows,
         indices=options.images,
         seed=options.image_seed,
-        metric=find_column("psnr", rows),
+        metric=column_called("psnr", rows),
         difference=options.difference,
         width=options.width,
     )

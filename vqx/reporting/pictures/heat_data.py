@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from vqx.errors import ConfigError
 from vqx.guard import nearest
 from vqx.reporting.columns import Column
+from vqx.reporting.directions import direction
 from vqx.reporting.frame import Row, flatten, natural
 from vqx.reporting.naming import Target, choice_name, value_text
-from vqx.reporting.pictures.numbers import direction, lack
+from vqx.reporting.pictures.numbers import lack
 from vqx.reporting.pictures.picture import Omission
 from vqx.reporting.statistics import summarize
 

@@ -19,7 +19,7 @@ from vqx.reporting.pictures.heat_data import (
     varying_key,
 )
 from vqx.reporting.pictures.lettering import inches, plain, short_labels
-from vqx.reporting.pictures.numbers import find_column
+from vqx.reporting.pictures.numbers import column_called
 from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes
 from vqx.reporting.pictures.style import GREY, INK, WIDTHS, look, new_figure
 
@@ -59,9 +59,9 @@ def _map(rows: Sequence[Row], keys: tuple[str, ...], metric: str) -> HeatMap:
             f"heatmap={list(keys)}: after the first, one other key (and a metric), or metrics"
         )
     if second:
-        column = find_column(others[1] if len(others) == 2 else metric, rows)
+        column = column_called(others[1] if len(others) == 2 else metric, rows)
         return over_keys(rows, (key, second[0]), column)
-    columns = [find_column(name, rows) for name in others] or _usual(rows)
+    columns = [column_called(name, rows) for name in others] or _usual(rows)
     return over_metrics(rows, key, columns)
 
 

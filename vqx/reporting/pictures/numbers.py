@@ -4,41 +4,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vqx.errors import ConfigError
-from vqx.guard import nearest
 from vqx.reporting.beside import columns_beside
 from vqx.reporting.columns import Column, columns_of
 from vqx.reporting.frame import Row, state_word
+from vqx.reporting.main_table import find_column
 from vqx.reporting.published import Published
 from vqx.reporting.statistics import Summary, summarize
 from vqx.runs.reading import Run
 
-# Columns without a direction of their own are sizes and costs: less is better, but of speed.
-_MORE_IS_BETTER = ("images_per_second",)
-# Beside a quality the entropy of codes is a rate, though in a table more of it is no worse.
-_RATES = ("code_entropy",)
 
-
-def find_column(key: str, rows: Sequence[Row], published: Sequence[Published] = ()) -> Column:
+def column_called(key: str, rows: Sequence[Row], published: Sequence[Published] = ()) -> Column:
     """The column `key` of our results or of what others printed.
 
     Raises ConfigError where there is none.
     """
     results = [result for row in rows for result in row.results]
-    known = columns_beside(results, published) if published else columns_of(results)
-    for column in known:
-        if key in (column.key, column.title):
-            return column
-    keys = [column.key for column in known]
-    there = ", ".join(keys)
-    raise ConfigError(f"no column '{key}' to draw{nearest(key, keys)}; there are: {there}")
-
-
-def direction(column: Column) -> str | None:
-    """`higher` or `lower`: which values of a column are better; None for a metric that has none."""
-    if column.better or (column.is_metric and column.key not in _RATES):
-        return column.better
-    return "higher" if column.key in _MORE_IS_BETTER else "lower"
+    return find_column(
+        columns_beside(results, published) if published else columns_of(results), key
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqx.reporting.columns import Column
+from vqx.reporting.directions import direction
 from vqx.reporting.frame import Row
 from vqx.reporting.notes import Note
 from vqx.reporting.pictures.front import pareto_front, staircase
 from vqx.reporting.pictures.lettering import POINTS, log_axis, number, plain, short_labels
-from vqx.reporting.pictures.numbers import direction, pair_of
+from vqx.reporting.pictures.numbers import pair_of
 from vqx.reporting.pictures.picture import Omission, Picture, nothing, omission_notes
 from vqx.reporting.pictures.placing import nearest_point, place_labels
 from vqx.reporting.pictures.style import (
