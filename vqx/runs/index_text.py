@@ -37,8 +37,9 @@ class IndexWriter:
         """One run folder; left out if its configuration holds what JSON cannot."""
         found: list[_File | None] = []
         for place, record in enumerate(files):
-            values, bare = _apart(record or {})
-            numbers = self._members.of(bare, is_yaml=place == CONFIG)
+            is_yaml = place == CONFIG  # where a value may be what JSON cannot say
+            values, bare = ([], record or {}) if is_yaml else _apart(record or {})
+            numbers = self._members.of(bare, is_yaml=is_yaml)
             if numbers is None:
                 return
             found.append(None if record is None else _File(numbers, values))
