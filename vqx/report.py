@@ -39,7 +39,8 @@ Files: out/name.* and what they are called
                         images=[0,3] image_seed=0 difference=true heatmap=[levels,steps] width=full
   --config-dir DIR      where sweeps and table files of your own are
 
-`python -m vqx.status --watch` shows runs while they train.
+`python -m vqx.status --watch` shows runs while they train; docs/report.md says more, in Python it
+is vqx.reporting.table(...).
 """
 
 

@@ -102,6 +102,14 @@ def test_a_copy_under_another_name_is_no_second_seed(runs: Path) -> None:
         assert note == f"{original}-old: same configuration and seed as {original}"
 
 
+def test_of_two_copies_the_one_with_its_own_name_counts(runs: Path) -> None:
+    original = next(runs.glob("ema*seed0*"))
+    shutil.copytree(original, runs / "a-copy-of-it")
+    notes = build_report(asked(runs)).tables[0].notes
+    (note,) = [note.text for note in notes if note.about == "left out"]
+    assert note == f"{runs}/a-copy-of-it: same configuration and seed as {original}"
+
+
 def test_of_two_copies_the_one_with_a_result_counts(runs: Path) -> None:
     original = next(runs.glob("ema*seed0*"))
     shutil.copytree(original, runs / f"{original.name}-old")
@@ -125,5 +133,5 @@ def test_a_pivot_by_seed_of_separate_runs(runs: Path) -> None:
     table = build_report(asked(runs, "pivot=quantizer,seed", "seeds=separate")).tables[0]
     assert table.header[1:] == ("0", "1", "2")
     assert [cell.text for cell in table.rows[0]] == ["ema", "22.00", "22.10", "22.20"]
-    with pytest.raises(ConfigError, match="'seed' does not differ"):
+    with pytest.raises(ConfigError, match=r"seeds are folded .* seeds=separate parts them"):
         build_report(asked(runs, "pivot=quantizer,seed"))

@@ -11,6 +11,7 @@ from vqx.errors import VqxError
 from vqx.reporting.build import build_report
 from vqx.reporting.options import parse
 from vqx.reporting.output import command_of, write_report
+from vqx.runs.status import State
 
 
 @pytest.fixture
@@ -88,6 +89,14 @@ def test_differences_are_in_files_too(runs: Path, tmp_path: Path) -> None:
     assert float(lines["fsq"]["psnr"]) == pytest.approx(-1.0)
     assert lines["fsq"]["pairs"] == "2 seeds"
     assert lines["fsq"]["psnr_mark"] == "†"
+
+
+def test_pictures_of_runs_without_results_are_left_out_and_said(tmp_path: Path) -> None:
+    write_run(tmp_path / "r", config_of(), state=State.QUEUED)
+    typed = [f"runs={tmp_path}/r", f"out={tmp_path}", "name=t", "pictures=[pareto]"]
+    paths, notes = write_report(build_report(parse(typed)), typed)
+    assert {path.name for path in paths} == {"t.md", "t.csv", "t-runs.csv", "t.tex"}
+    assert [note.text for note in notes] == ["none drawn: no run has a result yet"]
 
 
 def test_the_command_stands_in_the_file(runs: Path, tmp_path: Path) -> None:

@@ -17,6 +17,18 @@ from vqx.runs.reading import Run, Skipped, read_run, read_runs
 from vqx.runs.status import State
 
 
+def test_a_run_that_lost_its_configuration_is_not_taken_for_one_that_never_started(
+    tmp_path: Path,
+) -> None:
+    folder = write_run(tmp_path, config_of())
+    (folder / "config.yaml").unlink()
+    _, (skipped,) = read_runs([str(tmp_path)])
+    assert skipped.reason == "config.yaml is gone, although there is a result.json"
+    (folder / "result.json").unlink()
+    _, (skipped,) = read_runs([str(tmp_path)])
+    assert skipped.reason.startswith("no config.yaml: not a run folder")
+
+
 def _read(path: Path, **options: Any) -> Run:
     run = read_run(path, **options)
     assert isinstance(run, Run), run

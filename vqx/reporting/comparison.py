@@ -77,8 +77,9 @@ _SEED_RULE = (
 _IMAGE_RULE = (
     "each image's difference averaged over the common seeds, then the mean over images ± half of "
     f"Student's {_LEVEL} interval; {IMAGE_MARK}: it excludes zero. It says how sure the difference "
-    "of these trained models is on other images, not whether other seeds would repeat it: that is "
-    "the table by seed"
+    "of these trained models is on other images, if images are independent of each other as crops "
+    "of one photograph are not, and not whether other seeds would repeat it: that is the table by "
+    "seed"
 )
 
 _Pair = Callable[[Column, Row, Row], Paired]

@@ -138,10 +138,17 @@ def _once(group: Sequence[int], runs: Sequence[Run], copies: list[tuple[Run, Run
         seed = seed_of(runs[index])
         other = kept.setdefault(seed, index)
         if other != index:
-            better = runs[index].result is not None and runs[other].result is None
+            better = _worth(runs[index]) > _worth(runs[other])
             kept[seed], left = (index, other) if better else (other, index)
             copies.append((runs[left], runs[kept[seed]]))
     return list(kept.values())
+
+
+def _worth(run: Run) -> tuple[bool, bool]:
+    """Of two copies the one with a result counts, then the one whose name is the run's own."""
+    result = run.result or {}
+    own = str(result.get("signature", "none"))
+    return run.result is not None, run.folder.path.name.endswith(own)
 
 
 def _identity(flat: Flat, *, but: Container[str]) -> str:

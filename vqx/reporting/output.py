@@ -32,7 +32,9 @@ def write_report(report: Report, words: Sequence[str]) -> tuple[list[Path], list
         paths.append(path)
     if not options.formats and len(report.tables[0].rows) > _TYPESET_ROWS:
         notes.append(Note("tex", f"not written of over {_TYPESET_ROWS} rows: formats=all has it"))
-    if options.pictures:
+    if options.pictures and not any(row.results for row in report.frame.rows):
+        notes.append(Note("pictures", "none drawn: no run has a result yet"))
+    elif options.pictures:
         found, said = _draw(report)
         paths += found
         notes += said

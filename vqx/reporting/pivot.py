@@ -64,6 +64,8 @@ def _check(key: str, frame: Frame) -> None:
     known = list(dict.fromkeys(name for row in frame.rows for name in row.varying))
     if all(len(row.runs) == 1 for row in frame.rows):
         known.append(_SEED)
+    if key == _SEED and key not in known:
+        raise ConfigError("pivot: seeds are folded into one number: seeds=separate parts them")
     if key not in known:
         raise ConfigError(
             f"pivot: '{key}' does not differ between these rows{nearest(key, known)}; what does: "

@@ -22,7 +22,7 @@ def select(
     if not filters:
         return list(runs)
     texts = _texts_of(runs)
-    known = {key for found in texts for key in found}
+    known = {"row"} | {key for found in texts for key in found}
     for key in filters:
         if key not in known:
             raise ConfigError(

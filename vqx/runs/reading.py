@@ -97,10 +97,9 @@ def _judged(
 ) -> Run | Skipped:
     """The run whose files said `contents`, as things stand `now`."""
     if config is None and contents.files[CONFIG] is None:
-        reason = contents.faults[CONFIG]
-        return Skipped(
-            path, reason or "no config.yaml: not a run folder, or one that never started"
-        )
+        lost = "config.yaml is gone, although there is a result.json"
+        none = lost if contents.files[RESULT] is not None else _NO_RUN
+        return Skipped(path, contents.faults[CONFIG] or none)
     folder = RunFolder(path)
     slug, _, signature = name.rpartition("-")
     written, status, result, environment = contents.files

@@ -59,6 +59,8 @@ class WandbLogger:
         self._folder = RunFolder(folder)
         identity = {"id": signature, "name": name, "config": dict(config)}
         mode = self._mode if self._mode != "auto" else _available_mode()
+        if mode == "offline":
+            print("W&B records offline: `python -m vqx.report wandb=sync` sends it later")
         try:
             self._begin(identity, mode=mode)
         except Exception as error:
