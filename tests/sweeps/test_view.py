@@ -25,6 +25,7 @@ SIZES = {
     "doraemonzzz_bf16": 8,
     "doraemonzzz_fp32": 8,
     "equal_bits": 3,
+    "headline": 42,
     "matched_codebooks": 27,
     "minvqvae": 3,
     "one_change": 6,
