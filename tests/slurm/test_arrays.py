@@ -81,7 +81,7 @@ def _table(place: Path, cluster) -> list[dict[str, str]]:
     assert done.returncode == 0, done.stderr
     with (place / "results/tables/ablation-runs.csv").open() as file:
         rows = list(csv.DictReader(file))
-    clocks = ("time", "images_per_second", "folder")
+    clocks = ("time", "device_hours", "images_per_second", "process_memory", "folder")
     return [{k: v for k, v in row.items() if k not in clocks} for row in rows]
 
 
