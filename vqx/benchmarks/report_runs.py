@@ -135,8 +135,7 @@ def _result(config: Mapping[str, Any], name: str, noise: random.Random) -> dict[
     slug, _, signature = name.rpartition("-")
     side = config["data"]["image_size"]
     tokens = (side // 4) ** 2
-    steps, batch = config["trainer"]["steps"], config["trainer"]["batch_size"]
-    rate = 391 + noise.gauss(0, 6)
+    cost = _cost(config, noise)
     return {
         "version": "0.1.0",
         "signature": signature,
@@ -150,18 +149,7 @@ def _result(config: Mapping[str, Any], name: str, noise: random.Random) -> dict[
             for key, (stamp, better) in _STAMPS.items()
         },
         "missing": {"rfid": "no weights of the FID Inception: run `python -m vqx.prepare weights`"},
-        "model": {
-            "parameters": 9073 * config["model"]["width"],
-            "discriminator_parameters": 0,
-            "codebook_size": 1024,
-            "codebooks": 1,
-            "latent_channels": 4,
-            "discrete": True,
-            "tokens_per_image": tokens,
-            "bits_per_token": 10.0,
-            "bits_per_image": 10.0 * tokens,
-            "flops_per_image": 30_000 * side**2,
-        },
+        "model": _model(config, tokens),
         "data": {
             "name": "photos",
             "split": "validation",
@@ -172,18 +160,40 @@ def _result(config: Mapping[str, Any], name: str, noise: random.Random) -> dict[
             "left_out": [],
             "replaced_in_training": [],
         },
-        "cost": {
-            "device": "cpu",
-            "devices": 1,
-            "nodes": 1,
-            "steps": steps,
-            "images_seen": steps * batch,
-            "train_seconds": steps * batch / rate,
-            "images_per_second": rate,
-            "evaluate_seconds": 4 + noise.random(),
-            "peak_memory_bytes": None,
-            "peak_process_bytes": 900_000_000 + noise.randrange(1 << 20),
-        },
+        "cost": cost,
+    }
+
+
+def _model(config: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    return {
+        "parameters": 9073 * config["model"]["width"],
+        "discriminator_parameters": 0,
+        "codebook_size": 1024,
+        "codebooks": 1,
+        "latent_channels": 4,
+        "discrete": True,
+        "tokens_per_image": tokens,
+        "bits_per_token": 10.0,
+        "bits_per_image": 10.0 * tokens,
+        "flops_per_image": 30_000 * config["data"]["image_size"] ** 2,
+    }
+
+
+def _cost(config: Mapping[str, Any], noise: random.Random) -> dict[str, Any]:
+    images = config["trainer"]["steps"] * config["trainer"]["batch_size"]
+    rate = 391 + noise.gauss(0, 6)
+    return {
+        "device": "cpu",
+        "devices": 1,
+        "nodes": 1,
+        "steps": config["trainer"]["steps"],
+        "images_seen": images,
+        "train_seconds": images / rate,
+        "device_hours": images / rate / 3600,
+        "images_per_second": rate,
+        "evaluate_seconds": 4 + noise.random(),
+        "peak_memory_bytes": None,
+        "peak_process_bytes": 900_000_000 + noise.randrange(1 << 20),
     }
 
 

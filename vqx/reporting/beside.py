@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vqx.reporting.columns import Column, columns_of
-from vqx.reporting.frame import Frame, Row, build_frame, flatten, knobs_of, natural, seed_of
+from vqx.reporting.frame import Frame, Row, build_frame, knobs_of, natural, seed_of
 from vqx.reporting.labels import name_runs
 from vqx.reporting.published import COSTS, TITLES, Published
 from vqx.runs.reading import Run
@@ -107,7 +107,7 @@ def _rests(rows: Sequence[Row]) -> list[str]:
 
 
 def _knobs(run: Run) -> dict[str, object]:
-    return knobs_of(run.config, flatten(run.config))
+    return knobs_of(run.config)
 
 
 def _chosen(texts: Sequence[Mapping[str, str]], keys: Sequence[str]) -> list[tuple[str, ...]]:

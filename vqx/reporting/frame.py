@@ -88,7 +88,7 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     return Flattener().of(config).flat
 
 
-def knobs_of(config: Mapping[str, Any], flat: Flat) -> Flat:
+def knobs_of(config: Mapping[str, Any]) -> Flat:
     """What names a run: see `Flattened`."""
     return Flattener().of(config).knobs
 

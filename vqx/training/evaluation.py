@@ -5,7 +5,7 @@ Shapes: real and fake images uint8 (B, C, H, W); codes (B, h, w) or (B, h, w, Q)
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -125,15 +125,11 @@ def evaluate(
     start, was_training = time.perf_counter(), tokenizer.training
     tokenizer.eval()
     variants = variants_of(metrics, discrete=tokenizer.quantizer.discrete, mask=mask)
-    for metric in (*metrics, *(m for variant in variants for m in variant.metrics)):
-        metric.reset()
-        metric.start(data.evaluation)
+    _begin((*metrics, *(m for variant in variants for m in variant.metrics)), data)
     batches = evaluation_batches(
         data, batch_size=batch_size, rank=world.rank, world_size=world.size, device=world.device
     )
-    hashes = _measure(
-        tokenizer, batches, metrics, variants, check_stop, show_progress=show_progress
-    )
+    hashes = _measure(tokenizer, batches, metrics, variants, check_stop, shown=show_progress)
     tokenizer.train(was_training)
     left_out = tuple(world.union(batches.left_out))
     measurements = _all_merged(metrics, variants)  # before the counts, which are then of all ranks
@@ -151,6 +147,12 @@ def evaluate(
     )
 
 
+def _begin(metrics: Iterable[Metric], data: Data) -> None:
+    for metric in metrics:
+        metric.reset()
+        metric.start(data.evaluation)
+
+
 def _digest(hashes: Tensor) -> str:
     """Hex digest of this rank's `hashes` (n,) int64, an image each, followed by the next ranks'."""
     return hashlib.sha256(gather_rows(hashes).cpu().numpy().tobytes()).hexdigest()[:16]
@@ -163,7 +165,7 @@ def _measure(
     variants: Sequence[Variant],
     check_stop: Callable[[], None],
     *,
-    show_progress: bool,
+    shown: bool,
 ) -> Tensor:
     """Update `metrics` with the images rebuilt from codes, those of `variants` with theirs.
 
@@ -174,7 +176,7 @@ def _measure(
         len(batches.data.evaluation),
         rounds=batches.rounds,
         a_round=batches.batch_size * batches.world_size,
-        shown=show_progress,
+        shown=shown,
     )
     with closing(iter(batches)) as stream, closing(progress):
         for _ in progress:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vqx.reporting.frame import flatten, knobs_of
+from vqx.reporting.frame import knobs_of
 from vqx.reporting.labels import name_runs
 
 
@@ -14,8 +14,7 @@ def label_configs(configs: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]
     Equal labels of different configurations get a number; one without any is called "?".
     """
     known = [config for config in configs if config]
-    flats = [flatten(config) for config in known]
-    names = name_runs([knobs_of(c, flat) for c, flat in zip(known, flats, strict=True)])
+    names = name_runs([knobs_of(config) for config in known])
     seeds = [config.get("seed") for config in known]
     several = len(set(seeds)) > 1
     labels = iter(
